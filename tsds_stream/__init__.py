@@ -1,0 +1,3 @@
+"""tsds-stream: the streaming form of TSDS data selection."""
+
+__version__ = "0.1.0"

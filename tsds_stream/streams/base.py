@@ -1,0 +1,98 @@
+"""What the engine needs of the world: a source of documents, a sink of revisions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tsds_stream.records import DeadLetter, Document, Json
+
+Positions = dict[str, Any]  # JSON-able, opaque to the engine; equal positions mean the same prefix of the stream
+
+
+@dataclass(slots=True)
+class Batch:
+    """Consecutive records of the stream and the positions after them."""
+
+    documents: list[Document]
+    dead_letters: list[DeadLetter]
+    positions: Positions
+    size: int = 0  # bytes read
+
+
+class Source(Protocol):
+    """An ordered, positioned stream of documents."""
+
+    rewindable: bool  # False for standard input
+
+    def seek(self, positions: Positions | None) -> None:
+        """Continue after `positions` (None: from the beginning). Raises `SourceError` when they cannot be reached."""
+
+    def poll(self, limit: int, timeout: float, until: Positions | None = None) -> Batch:
+        """At most `limit` records, waiting at most `timeout` seconds for the first; never reads beyond `until`."""
+
+    @property
+    def exhausted(self) -> bool:
+        """Everything there is has been read (up to `until` of the last poll) and the source does not follow."""
+
+    def lag(self) -> Mapping[str, float]:
+        """What is known to be left: {"bytes": …} or {"records": …, "seconds": …}."""
+
+    def close(self) -> None: ...
+
+
+class SourceError(Exception):
+    """The stream cannot go on from here; the message says why and what to do."""
+
+
+class SinkError(Exception):
+    """The sink cannot take or give revisions; the message says why and what to do."""
+
+
+@dataclass(slots=True)
+class Sent:
+    """What consumers hold of one selected document."""
+
+    probability: float
+    weight: float
+    key: bytes  # of the point
+    multiplicity: int
+
+
+@dataclass(slots=True)
+class Committed:
+    """What a sink durably holds."""
+
+    positions: Positions | None = None
+    revisions: dict[str, Json] = field(default_factory=dict)  # per target set: its last revision record
+    members: dict[str, dict[str, Sent]] = field(default_factory=dict)  # per target set: id -> what was sent
+
+
+@dataclass(slots=True)
+class Publication:
+    """One new revision of one target set, as a difference to the one before."""
+
+    name: str
+    revision: Json  # the revision record (DESIGN 5.1)
+    upserts: list[Json]  # selection records (DESIGN 5.1) that are new or must be sent again
+    keys: list[bytes]  # of the points of `upserts`, in the same order
+    removed: list[str]
+    members: tuple[Sequence[str], Sequence[float], Sequence[float]]  # ids ascending, exact p, exact weights
+
+
+class Sink(Protocol):
+    """Where revisions are published: all of a commit is visible, or nothing."""
+
+    def recover(self) -> Committed:
+        """Settle whatever a crash left behind and tell what is durably published."""
+
+    def commit(
+        self, publications: Sequence[Publication], dead_letters: Sequence[DeadLetter], positions: Positions
+    ) -> None:
+        """Publish atomically. Raises `SinkError`; the outcome is then unknown and only `recover` settles it."""
+
+    def heartbeat(self, positions: Positions, now: int) -> None:
+        """Tell consumers that the publisher is alive and up to date, without a new revision."""
+
+    def close(self) -> None: ...
