@@ -31,7 +31,7 @@ class EmbedderError(Exception):
     """The embedder cannot work as configured; the message says what is wrong and what to do."""
 
 
-class EmbedderUnavailable(EmbedderError):
+class EmbedderUnavailable(EmbedderError):  # noqa: N818 -- named for what happened
     """A temporary outage: ask again after `retry_after` seconds. Nothing is wrong with the texts."""
 
     def __init__(self, message: str, retry_after: float) -> None:
@@ -39,7 +39,7 @@ class EmbedderUnavailable(EmbedderError):
         self.retry_after = retry_after
 
 
-class EmbeddingFailed(EmbedderError):
+class EmbeddingFailed(EmbedderError):  # noqa: N818 -- named for what happened
     """`embed` was given texts that have no vector; `failures` maps their positions to the reasons."""
 
     def __init__(self, failures: dict[int, Failure]) -> None:
@@ -49,7 +49,7 @@ class EmbeddingFailed(EmbedderError):
         self.failures = failures
 
 
-class FingerprintMismatch(EmbedderError):
+class FingerprintMismatch(EmbedderError):  # noqa: N818 -- named for what happened
     """Stored vectors were made by another embedder than the configured one."""
 
 
@@ -105,7 +105,7 @@ def check_fingerprint(stored: str, current: str) -> None:
     """
     if stored != current:
         raise FingerprintMismatch(
-            f"The stored state was made with the embedder {stored!r}, but the configured one is {current!r}; vectors of "
-            "different embedders cannot be compared. Configure the old embedder again, or start afresh with an empty "
-            "state directory so that the stream is embedded again from its beginning."
+            f"The stored state was made with the embedder {stored!r}, but the configured one is {current!r}; vectors "
+            "of different embedders cannot be compared. Configure the old embedder again, or start afresh with an "
+            "empty state directory so that the stream is embedded again from its beginning."
         )

@@ -49,9 +49,7 @@ class HttpSettings(_Settings):
     """An embedding server: text-embeddings-inference, or anything that speaks the OpenAI embeddings interface."""
 
     kind: Literal["http"] = "http"
-    url: str = Field(
-        description="http(s)://host[:port][/path]; without a path: /embed (tei) or /v1/embeddings (openai)"
-    )
+    url: str = Field(description="http(s)://host[:port][/path]; no path: /embed (tei) or /v1/embeddings (openai)")
     api: Literal["tei", "openai"] = Field("tei", description="the protocol that the server speaks")
     model: str | None = Field(None, min_length=1, description="name of the model; api = openai needs it")
     dimension: Dimension | None = Field(None, description="length of the vectors; none: asked of the server once")
