@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tsds_stream.units import Milliseconds
+
 Regularizer = Literal["kde", "uniform", "tv"]
 Scope = Literal["candidates", "corpus"]
 IndexKind = Literal["auto", "exact", "hnsw"]
@@ -53,7 +55,7 @@ class SelectorConfig(BaseModel):
         None, description="leave out what lies nearer than this to a selected document; auto: sigma (0.8 sigma is good)"
     )
     token_budget: Annotated[int, Field(ge=1)] | None = Field(None, description="tokens to select; first reached ends")
-    ttl: Annotated[int, Field(ge=1)] | None = Field(
+    ttl: Annotated[Milliseconds, Field(ge=1)] | None = Field(
         None, description="milliseconds of event time after which a document expires; needs scope = corpus or refill"
     )
     refill: Literal["none", "auto"] = Field(

@@ -1,0 +1,1 @@
+"""From a settings tree to its options, layers, messages and reference page; knows no option by name."""
