@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info
 
 from tsds_stream.selection.arithmetic import (
     Float32,
@@ -15,6 +16,7 @@ from tsds_stream.selection.arithmetic import (
     squared_distances,
     squared_norms,
 )
+from tsds_stream.selection.blas import one_blas_thread
 from tsds_stream.selection.close_pairs import Points, accumulate_density, close_pairs, iter_close_pairs
 from tsds_stream.selection.fold import Fold
 
@@ -112,6 +114,32 @@ def test_several_tiles_and_strips_with_slots_equal_whole_arrays() -> None:
         assert (accumulate_density(fold, a, b, sigma, weights) == expected).all()
         pairs = sum(len(i) for i, _, _ in iter_close_pairs(fold, a, b, sigma))
         assert pairs == int((squared_distances(vectors[a_rows], vectors[b_rows]) < sigma**2).sum())
+
+
+def test_two_threads_give_the_same_sums_and_statistics() -> None:
+    vectors = sample("clusters", 6000, 40, 1)
+    norms = squared_norms(vectors)
+    one, two = Fold.fit(vectors, 0.2), Fold.fit(vectors, 0.2)
+    weights = np.arange(6000)
+    side = Points.of(one, vectors, norms)
+    single = accumulate_density(one, side, side, 0.2, weights)
+    assert (accumulate_density(two, side, side, 0.2, weights, threads=2) == single).all()
+    assert one.survival.entries == two.survival.entries
+    assert one.survival.within == two.survival.within
+
+
+def test_overlapping_limits_restore_the_number_of_blas_threads() -> None:
+    def counts() -> list[int]:
+        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    before = counts()
+    first, second = one_blas_thread(), one_blas_thread()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert set(counts()) <= {1}
+    second.__exit__(None, None, None)
+    assert counts() == before
 
 
 def test_an_upper_bound_holds_for_every_pair_of_images() -> None:

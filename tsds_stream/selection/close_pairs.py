@@ -7,7 +7,8 @@ a tile with many is recomputed as a whole in float64. Both are exact, so the cho
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +21,12 @@ from tsds_stream.selection.arithmetic import (
     kernel_terms,
     pair_products,
 )
-from tsds_stream.selection.fold import Fold, dense_cost, one_blas_thread, survivor_cost
+from tsds_stream.selection.blas import one_blas_thread
+from tsds_stream.selection.fold import Fold, Survival, dense_cost, survivor_cost
 
 _STRIP = 4096  # rows of one side gathered at a time
 _CHUNK = 1 << 16  # survivors recomputed in one go
+_THREADED = 1 << 25  # products of fewer pairs are not worth a second thread
 _EXACT_FLOAT = 2.0**21  # weights below this sum with kernel terms up to 2^32 exactly in float64
 
 
@@ -97,16 +100,32 @@ def close_pairs(fold: Fold, a: Points, b: Points, sigma: float) -> tuple[Int64, 
     return np.concatenate(i), np.concatenate(j), np.concatenate(squared)
 
 
-def accumulate_density(fold: Fold, a: Points, b: Points, sigma: float, b_weights: Int64) -> Int64:
+def accumulate_density(fold: Fold, a: Points, b: Points, sigma: float, b_weights: Int64, *, threads: int = 1) -> Int64:
     """Exact density sums: out[i] = Σ_j b_weights[j] · rint(max(0, 1 - d²(a_i, b_j)/sigma²) · 2^32).
 
     Args:
         b_weights: (len(b),) int64, of either sign: multiplicities to settle, their changes to maintain. The sum of
             their absolute values must stay below 2^31, or int64 could overflow.
+        threads: share the points of `a` between so many threads when the product is large.
 
     Returns:
         (len(a),) int64 in units of 2^-32, the same bits in any order of the points.
     """
+    if threads <= 1 or len(a) * len(b) < _THREADED:
+        return _accumulated(fold, a, b, sigma, b_weights)
+
+    def part(positions: Int64) -> tuple[Int64, Survival]:
+        own = replace(fold, survival=Survival())
+        return _accumulated(own, replace(a, rows=a.slots(positions)), b, sigma, b_weights), own.survival
+
+    with ThreadPoolExecutor(threads) as pool:
+        parts = list(pool.map(part, np.array_split(np.arange(len(a)), threads)))
+    for _, survival in parts:
+        fold.survival.add(survival)
+    return np.concatenate([sums for sums, _ in parts])
+
+
+def _accumulated(fold: Fold, a: Points, b: Points, sigma: float, b_weights: Int64) -> Int64:
     out = np.zeros(len(a), np.int64)
     limit = sigma * sigma
     tiles = _Tiles(fold, a, b, sigma)
@@ -125,7 +144,8 @@ def accumulate_density(fold: Fold, a: Points, b: Points, sigma: float, b_weights
             np.rint(tile, out=tile)
             weights = b_weights[j[0] : j[0] + tile.shape[1]]
             if float(np.abs(weights).sum()) < _EXACT_FLOAT:
-                sums = (tile @ weights.astype(np.float64)).astype(np.int64)
+                with one_blas_thread():
+                    sums = (tile @ weights.astype(np.float64)).astype(np.int64)
             else:
                 sums = tile.astype(np.int64) @ weights
             out[i[0] : i[0] + tile.shape[0]] += sums

@@ -12,15 +12,13 @@ P only filters: it changes how long an answer takes and never the answer.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from tsds_stream.selection.arithmetic import Float32, Float64, squared_norms
+from tsds_stream.selection.blas import one_blas_thread
 
 CANDIDATES: Final = (23, 31, 47, 63, 95)
 _SHRINK: Final = 1.0 - 2.0**-30  # makes the spectral norm of P at most 1 in spite of rounding
@@ -35,17 +33,6 @@ _COST_PER_WIDTH: Final = 0.017  # one float32 multiply-add
 _COST_DENSE_PER_DIMENSION: Final = 0.038  # one float64 multiply-add, with its share of the kernel
 _COST_SURVIVOR: Final = 100.0
 _COST_SURVIVOR_PER_DIMENSION: Final = 0.6  # gather and multiply one coordinate of one pair
-
-
-@cache
-def _controller() -> ThreadpoolController:
-    return ThreadpoolController()
-
-
-def one_blas_thread() -> AbstractContextManager[Any]:
-    """Limit BLAS to one thread: two on small blocks spin at their barrier when another process holds a core."""
-    context: AbstractContextManager[Any] = _controller().limit(limits=1, user_api="blas")
-    return context
 
 
 def screening_cost(width: int) -> float:
@@ -80,6 +67,12 @@ class Survival:
     entries: int = 0
     survivors: int = 0
     within: int = 0
+
+    def add(self, other: Survival) -> None:
+        """Count what another thread has seen."""
+        self.entries += other.entries
+        self.survivors += other.survivors
+        self.within += other.within
 
     @property
     def wasted(self) -> float:
