@@ -102,7 +102,7 @@ class _Describer:
         if len(path) < 2 or not isinstance(path[1], int) or not isinstance(items, list) or len(items) < 2:
             return ""
         name = items[path[1]].get("name") if isinstance(items[path[1]], dict) else None
-        return f' "{name}"' if name else f" number {path[1]}"
+        return f' "{name}":' if name else f" number {path[1]}:"
 
     def _sentence(self, path: Path_, code: str, message: str) -> str:
         section = self._sections.get(str(path[0]))
@@ -131,7 +131,8 @@ class _Describer:
         if len(path) == 1:
             return f"{self._place(())}{section.heading} is missing: {section.description}"
         option = section.option(name, self._kind(path))
-        meaning = f": {option.description}, {option.accepted}" if option else ""
+        meaning = f": {option.description}" if option else ""
+        meaning += f"; expected {option.accepted}" if option and option.accepted != "a text" else ""
         return f"{self._place(path)}{name} is missing{meaning}"
 
     def _kind(self, path: Path_) -> str | None:

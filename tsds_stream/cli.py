@@ -1,0 +1,173 @@
+"""The command line: finds the command, imports only that one, and turns whatever happens into an exit code.
+
+`--help` must answer at once, so nothing that takes time to import stands at the top of this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn, Protocol, cast
+
+from tsds_stream.exit_status import CommandError, ExitStatus
+
+COMMANDS = {
+    "demo": "see it work: real text, offline, in under a minute",
+    "select": "the best documents of a corpus for a task, once",
+    "run": "the same, continuously: publish a revision whenever the selection changes",
+    "explain": "why a document is selected, or what it lacks",
+    "preview": "what another budget, alpha or sigma would select from the present state",
+    "inspect": "look into a published selection, compare revisions",
+    "config": "print the default configuration, check one, or print the reference",
+    "dead-letters": "list or retry records that could not be used",
+    "calibrate": "measure sigma anew on the present state and freeze it",
+}
+
+DESCRIPTION = "Selects, from documents that never stop arriving, the best ones for a task given by examples."
+
+EXAMPLES = """\
+examples:
+  tsds-stream demo
+  tsds-stream select --documents corpus/ --targets targets.jsonl --budget 1000 --output selection.jsonl
+  tsds-stream run --documents corpus/ --targets targets.jsonl --budget 1000 --output selection/ --follow
+  tsds-stream explain some-document-id --state state/
+"""
+
+
+class Command(Protocol):
+    """What a module of `tsds_stream.commands` has."""
+
+    DESCRIPTION: str
+    EXAMPLES: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
+    def run(self, arguments: argparse.Namespace) -> ExitStatus: ...
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors in the manner of this program: one sentence, and where to look."""
+
+    def error(self, message: str) -> NoReturn:
+        raise CommandError(f"{message} (see: {self.prog} --help)", ExitStatus.USAGE)
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=32, width=min(_columns() - 2, 110))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; never raises for what a user can cause."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in words
+    try:
+        status = _run([word for word in words if word != "--debug"])
+        sys.stdout.flush()
+        return int(status)
+    except SystemExit as leaving:  # argparse, after --help and --version
+        return leaving.code if isinstance(leaving.code, int) else int(ExitStatus.USAGE)
+    except BrokenPipeError:
+        # The reader of our output left (`| head`). Nobody is listening: leave without a word, also at interpreter exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitStatus.INTERRUPTED)
+    except KeyboardInterrupt:
+        print("tsds-stream: interrupted", file=sys.stderr)
+        return int(ExitStatus.INTERRUPTED)
+    except Exception as error:  # noqa: BLE001 - the last place that can turn an error into a sentence
+        if debug:
+            raise
+        status, sentence = _explained(error)
+        print(f"tsds-stream: {sentence}", file=sys.stderr)
+        return int(status)
+
+
+def _run(words: list[str]) -> ExitStatus:
+    name = next((word for word in words if not word.startswith("-")), None)
+    if name is None or words.index(name) > 0:
+        top = _top_parser()
+        top.parse_args(words)
+        top.print_help()
+        return ExitStatus.OK
+    if name not in COMMANDS:
+        raise CommandError(_no_such_command(name), ExitStatus.USAGE)
+    parser, command = command_parser(name)
+    return command.run(parser.parse_args(words[1:]))
+
+
+def command_parser(name: str) -> tuple[argparse.ArgumentParser, Command]:
+    """The parser and the module of one command."""
+    command = cast(Command, import_module(f"tsds_stream.commands.{name.replace('-', '_')}"))
+    parser = _Parser(
+        prog=f"tsds-stream {name}",
+        description=command.DESCRIPTION,
+        epilog=f"{command.EXAMPLES}\n{_exit_codes()}",
+        formatter_class=_Formatter,
+        allow_abbrev=False,
+    )
+    command.add_arguments(parser)
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser, command
+
+
+def _top_parser() -> argparse.ArgumentParser:
+    from tsds_stream import __version__
+
+    listing = "\n".join(f"  {name:<14} {summary}" for name, summary in COMMANDS.items())
+    parser = _Parser(
+        prog="tsds-stream",
+        usage="tsds-stream COMMAND [OPTIONS]     (tsds-stream COMMAND --help: its options and examples)",
+        description=DESCRIPTION,
+        epilog=f"commands:\n{listing}\n\n{EXAMPLES}\n{_exit_codes()}",
+        formatter_class=_Formatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"tsds-stream {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def _exit_codes() -> str:
+    return "exit codes:\n" + "\n".join(f"  {status.value}  {status.meaning}" for status in ExitStatus)
+
+
+def _no_such_command(name: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, COMMANDS, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(COMMANDS)}"
+    return f"there is no command {name!r}; {hint}"
+
+
+def _explained(error: Exception) -> tuple[ExitStatus, str]:
+    """The exit code and the sentence of an error."""
+    if isinstance(error, CommandError):
+        return error.status, str(error)
+    # Errors of our own parts are known by their modules, so that none has to be imported to recognise another.
+    for kind in type(error).__mro__:
+        status = _STATUS_OF_ERROR.get(kind.__name__) if kind.__module__.startswith("tsds_stream.") else None
+        if status is not None:
+            return status, str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return ExitStatus.INPUT, f"{error.filename}: {error.strerror}"
+    summary = str(error).splitlines()[0] if str(error) else "no details"
+    return ExitStatus.UNEXPECTED, f"unexpected {type(error).__name__}: {summary} (--debug shows where)"
+
+
+_STATUS_OF_ERROR = {
+    "SourceError": ExitStatus.INPUT,
+    "EmbedderError": ExitStatus.INPUT,
+    "SinkError": ExitStatus.STATE,
+    "CheckpointError": ExitStatus.STATE,
+    "FingerprintMismatch": ExitStatus.STATE,
+    "LockedError": ExitStatus.STATE,
+    "DamagedFileError": ExitStatus.STATE,
+}
+
+
+def _columns() -> int:
+    from shutil import get_terminal_size
+
+    return max(get_terminal_size().columns, 60)

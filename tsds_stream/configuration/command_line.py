@@ -1,0 +1,73 @@
+"""Command line options made from the sections of the settings tree, so that an option is written down once."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from tsds_stream.configuration.layers import Override
+from tsds_stream.configuration.options import REQUIRED, Option, Section
+
+
+def add_options(
+    parser: argparse.ArgumentParser,
+    section: Section,
+    title: str,
+    prefix: str = "",
+    names: Mapping[str, str] | None = None,
+    only: Collection[str] | None = None,
+    without: Collection[str] = (),
+) -> None:
+    """Add `--{prefix}{option}` for the options of a section; `names` has other names for some of them.
+
+    Values stay text: the settings tree judges them, together with those of the file and the environment.
+    """
+    group = parser.add_argument_group(title)
+    for name in section.names():
+        if (only is not None and name not in only) or name in without:
+            continue
+        flag = (names or {}).get(name) or f"--{prefix}{name}".replace("_", "-")
+        option = section.option(name)
+        assert option is not None
+        kinds = [kind for variant in section.options if variant.name == name for kind in variant.kinds]
+        boolean = {"nargs": 0} if option.boolean else {"metavar": _metavar(option)}
+        flags = [flag, "--no-" + flag[2:]] if option.boolean else [flag]
+        group.add_argument(
+            *flags, action=_Record, dest="overrides", option=option, help=_help(option, kinds), default=[], **boolean
+        )
+
+
+class _Record(argparse.Action):
+    """Appends an `Override` that remembers what the user typed."""
+
+    def __init__(self, option: Option, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._option = option
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        name = option_string or self.option_strings[0]
+        value = (not name.startswith("--no-")) if self._option.boolean else values
+        override = Override(self._option.section, self._option.name, value, name)
+        namespace.overrides = [*namespace.overrides, override]
+
+
+def _help(option: Option, kinds: Sequence[str]) -> str:
+    parts = [f"{', '.join(kinds)}: {option.description}" if kinds else option.description]
+    if option.default is not REQUIRED and not kinds and not option.boolean:
+        parts.append(f"(default: {option.shown_default})")
+    return " ".join(part for part in parts if part).replace("%", "%%")
+
+
+def _metavar(option: Option) -> str:
+    if option.choices:
+        return "{" + ",".join(option.choices) + "}"
+    if option.unit:
+        return option.unit.upper()
+    return "N" if option.accepted.startswith("a whole number") else option.name.rsplit("_", 1)[-1].upper()

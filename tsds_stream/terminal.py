@@ -1,0 +1,108 @@
+"""What a person sees: progress bars, tables, colours, and only where a terminal is there to show them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Progress(Protocol):
+    """A running piece of work that tells how far it is."""
+
+    def update(self, done: int, note: str = "") -> None:
+        """`done` units of the total are behind us; `note` is shown beside the bar."""
+
+
+class _Silent:
+    def update(self, done: int, note: str = "") -> None: ...
+
+
+@contextmanager
+def progress(title: str, total: int | None, unit: str = "bytes", stream: TextIO | None = None) -> Iterator[Progress]:
+    """A progress bar on stderr while the block runs; silent where stderr is no terminal.
+
+    Args:
+        title: what is being done.
+        total: the number of units that make it complete; None: not known.
+        unit: "bytes" is shown as sizes and a rate; anything else as a plain count.
+        stream: for tests.
+    """
+    console = _console(stream or sys.stderr)
+    if not console.is_terminal:
+        yield _Silent()
+        return
+    from rich import progress as bars
+
+    counts: list[bars.ProgressColumn] = (
+        [bars.DownloadColumn(binary_units=True), bars.TransferSpeedColumn()]
+        if unit == "bytes"
+        else [bars.TextColumn(f"{{task.completed:,.0f}} {unit}")]
+    )
+    columns = [bars.TextColumn("{task.description}"), bars.BarColumn(), *counts, bars.TimeRemainingColumn()]
+    with bars.Progress(*columns, bars.TextColumn("{task.fields[note]}"), console=console, transient=True) as shown:
+        task = shown.add_task(title, total=total, note="")
+
+        class Bar:
+            def update(self, done: int, note: str = "") -> None:
+                shown.update(task, completed=done, note=note)
+
+        yield Bar()
+
+
+class Page:
+    """Prints headings, sentences and tables to stdout: styled on a terminal, plain text anywhere else."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._console = _console(stream or sys.stdout)
+
+    def heading(self, text: str) -> None:
+        """A heading with an empty line in front."""
+        self._console.print()
+        self._console.print(text, style="bold", markup=False, highlight=False)
+
+    def line(self, text: str, style: str | None = None) -> None:
+        """A sentence; wrapped on a terminal, one line elsewhere."""
+        self._console.print(text, style=style, markup=False, highlight=False, soft_wrap=not self._console.is_terminal)
+
+    def warning(self, text: str) -> None:
+        """A sentence that somebody should read."""
+        self.line(f"warning: {text}", style="yellow")
+
+    def table(self, headings: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
+        """Aligned columns, those in `right` to the right; on a terminal the last one is cut to the room that is left."""
+        from rich.cells import cell_len
+        from rich.text import Text
+
+        lines = [headings, *rows]
+        widths = [max(cell_len(line[column]) for line in lines) for column in range(len(headings))]
+        for number, line in enumerate(lines):
+            cells = []
+            for column, cell in enumerate(line):
+                padding = " " * (widths[column] - cell_len(cell))
+                cells.append(padding + cell if column in right else cell + padding)
+            text = Text("  " + "  ".join(cells).rstrip(), style="dim" if number == 0 else "")
+            if self._console.is_terminal:
+                text.truncate(self._console.width, overflow="ellipsis")
+            self._console.print(text, soft_wrap=True)
+
+
+def snippet(text: str | None, length: int = 100) -> str:
+    """The beginning of a text on one line, without control characters."""
+    words = " ".join("".join(character if character.isprintable() else " " for character in text or "").split())
+    return words if len(words) <= length else words[: length - 1].rstrip() + "…"
+
+
+def count(number: int, noun: str) -> str:
+    """`1 document`, `12,000 documents`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _console(stream: TextIO) -> Console:
+    from rich.console import Console
+
+    return Console(file=stream, highlight=False)
