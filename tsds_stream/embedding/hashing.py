@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tsds_stream.embedding.base import Embedder, EmbedResult, Failure
 from tsds_stream.embedding.settings import HashingSettings
-from tsds_stream.embedding.text import valid_unicode
+from tsds_stream.embedding.text import EMPTY, first_bytes, is_blank, valid_unicode
 
 VERSION: Final = 1  # of the hash and the weights; part of the fingerprint
 
@@ -55,15 +55,15 @@ class HashingEmbedder(Embedder):
         result = EmbedResult(np.zeros((len(texts), s.dimension), np.float32))
         for i, text in enumerate(texts):
             if s.max_bytes is not None:
-                text = text[: s.max_bytes]  # bounds the work on huge texts: a character has at least one byte
-            data = np.frombuffer(valid_unicode(text).encode()[: s.max_bytes], np.uint8)
-            vector = self._vector(data)
+                text = text[: s.max_bytes]  # bounds the work on a huge text
+            text = valid_unicode(text)
+            if s.max_bytes is not None:
+                text = first_bytes(text, s.max_bytes)
+            vector = None if is_blank(text) else self._vector(np.frombuffer(text.encode(), np.uint8))
             if vector is not None:
                 result.vectors[i] = vector
-            elif len(data) < s.min_n:
-                result.failures[i] = Failure("empty", f"The text has fewer than {s.min_n} bytes.")
             else:
-                result.failures[i] = Failure("empty", "The hashed n-grams of the text cancel out.")
+                result.failures[i] = EMPTY if is_blank(text) else Failure("empty", "The text has no usable n-gram.")
         return result
 
     def _vector(self, data: NDArray[np.uint8]) -> NDArray[np.float64] | None:

@@ -61,11 +61,11 @@ class HttpSettings(_Settings):
     max_tokens: int = Field(
         8192, ge=1, description="a text is cut to so many estimated tokens (UTF-8 bytes / 4) before it is sent"
     )
-    timeout: float = Field(30.0, gt=0, description="seconds to connect, and to wait for each part of an answer")
-    retries: int = Field(5, ge=0, description="further attempts after 429, 5xx and connection errors")
+    timeout: float = Field(30.0, gt=0, description="seconds for one request, to the last byte of its answer")
+    retries: int = Field(3, ge=0, description="further attempts after 429, 5xx and connection errors")
     backoff: float = Field(0.5, gt=0, description="seconds; the n-th wait is random up to backoff x 2^n")
     backoff_limit: float = Field(30.0, gt=0, description="seconds; the longest wait between attempts")
-    breaker_failures: int = Field(3, ge=1, description="requests that fail in a row (retries included) before a pause")
+    breaker_failures: int = Field(5, ge=1, description="attempts that fail in a row before the server is left alone")
     breaker_pause: float = Field(10.0, gt=0, description="seconds without requests before one is tried again")
 
     @field_validator("url")

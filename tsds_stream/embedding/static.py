@@ -15,9 +15,9 @@ from typing import Final
 import numpy as np
 from safetensors.numpy import load as load_tensors
 
-from tsds_stream.embedding.base import Embedder, EmbedderError, EmbedResult, Failure
+from tsds_stream.embedding.base import Embedder, EmbedderError, EmbedResult
 from tsds_stream.embedding.settings import StaticSettings
-from tsds_stream.embedding.text import valid_unicode
+from tsds_stream.embedding.text import EMPTY, is_blank, valid_unicode
 from tsds_stream.embedding.words import WordTokenizer
 
 WEIGHTS: Final = "weights/l2_supercat_256.safetensors"
@@ -83,10 +83,10 @@ class StaticEmbedder(Embedder):
             ids, starts = self._tokenize(block)
             lengths = np.minimum(np.diff(starts), limit)
             for i, (first, length) in enumerate(zip(starts.tolist(), lengths.tolist(), strict=False)):
-                if length:
-                    result.vectors[start + i] = self._sum(ids[first : first + length]) / length
+                if is_blank(block[i]):
+                    result.failures[start + i] = EMPTY
                 else:
-                    result.failures[start + i] = Failure("empty", "The text is empty.")
+                    result.vectors[start + i] = self._sum(ids[first : first + length]) / length
         return result
 
     def _sum(self, ids: np.ndarray[tuple[int], np.dtype[np.int32]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
