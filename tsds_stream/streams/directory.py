@@ -1,0 +1,204 @@
+"""The snapshot directory: revisions of all target sets, dead letters and positions, published in one step.
+
+Files of a commit are written beside those in effect, and then `commit.json` is replaced by rename: that is the moment
+of the commit. `LATEST` of each set follows from it. What a crash leaves beyond the commit is removed by `recover`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from tsds_stream.durable import TEMPORARY, Disk, make_directories, sentence, write_atomically
+from tsds_stream.lock import LockedError, WriterLock
+from tsds_stream.records import DeadLetter, Json
+from tsds_stream.sealed import DamagedFileError, seal, unseal
+from tsds_stream.streams.base import Committed, Positions, Publication, SinkError
+from tsds_stream.streams.dead_letters import encode_dead_letter
+from tsds_stream.streams.layout import Layout
+from tsds_stream.streams.revisions import StoredRevision
+from tsds_stream.streams.segments import RESTORE
+from tsds_stream.streams.selection_file import write_selection
+from tsds_stream.streams.set_writer import SetWriter
+
+log = logging.getLogger(__name__)
+
+FORMAT: Final = 1
+Pinned = Callable[[str], Collection[int]]  # name of a target set -> revisions that somebody still reads
+
+
+class DirectorySink:
+    """The one writer of a snapshot directory. `recover` comes first, and again after every `SinkError`.
+
+    Args:
+        path: the directory; it is made if need be.
+        keep_revisions: how many of each target set are kept.
+        pinned: revisions that are kept besides.
+        selection_file: also write `SET/selection.jsonl` with every revision, at a cost in proportion to its size.
+        disk: where a test injects faults.
+
+    Raises:
+        SinkError: the directory has a writer, or cannot be made.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        keep_revisions: int = 100,
+        pinned: Pinned = lambda name: (),
+        selection_file: bool = False,
+        disk: Disk | None = None,
+    ) -> None:
+        if keep_revisions < 1:
+            raise ValueError(f"keep_revisions must be at least 1, not {keep_revisions}")
+        self.layout = Layout(Path(path))
+        self._keep = keep_revisions
+        self._pinned = pinned
+        self._selection_file = selection_file
+        self._disk = disk if disk is not None else Disk()
+        self._sets: dict[str, SetWriter] = {}
+        self._positions: Positions | None = None
+        self._dead_letters = 0  # committed bytes
+        self._settled = False
+        with self._explained("open the directory"):
+            make_directories(self._disk, self.layout.root)
+            self._lock = WriterLock(self.layout.lock, f"The directory {self.layout.root}")
+
+    def recover(self) -> Committed:
+        """Remove what is not committed, repair what follows from the commit, and tell what is committed.
+
+        Raises:
+            SinkError: a file of the commit is damaged, or the disk fails. The message names the file and the remedy.
+        """
+        self._settled = False
+        with self._explained("recover the directory"):
+            commit = self._read_commit()
+            self._positions = commit["positions"]
+            self._disk.remove(self.layout.commit.with_name(self.layout.commit.name + TEMPORARY))
+            committed = Committed(self._positions)
+            self._sets = {}
+            for name in sorted({*commit["revisions"], *self.layout.set_names()}):
+                writer = self._sets[name] = self._writer(name)
+                revision = commit["revisions"].get(name, 0)
+                if not revision and writer.layout.latest.exists():
+                    raise DamagedFileError(self.layout.commit, f"does not know {name!r}, which has revisions", RESTORE)
+                members = writer.load(revision)
+                if writer.state.record is not None:
+                    committed.revisions[name] = writer.state.record
+                    committed.members[name] = members
+            self._cut_dead_letters(commit["dead_letters"])
+            for writer in self._sets.values():
+                self._derive(writer)
+        self._settled = True
+        return committed
+
+    def commit(
+        self, publications: Sequence[Publication], dead_letters: Sequence[DeadLetter], positions: Positions
+    ) -> None:
+        """Publish at most one revision of each target set, dead letters and positions, or nothing of it all.
+
+        Raises:
+            SinkError: the outcome is unknown until `recover`.
+        """
+        if not self._settled:
+            raise SinkError(f"The directory {self.layout.root} has to be recovered before anything is published.")
+        if len({publication.name for publication in publications}) < len(publications):
+            raise SinkError("One commit cannot hold two revisions of one target set.")
+        self._settled = False
+        with self._explained("publish a revision"):
+            prepared = [(self._set(one.name), one) for one in publications]
+            states = [(writer, writer.prepare(one)) for writer, one in prepared]
+            length = self._append_dead_letters(dead_letters)
+            revisions = {name: writer.state.revision for name, writer in self._sets.items() if writer.state.revision}
+            revisions |= {writer.name: state.revision for writer, state in states}
+            self._write_commit(revisions, positions, length)
+            self._positions, self._dead_letters = positions, length
+            for writer, state in states:
+                writer.accept(state)
+                self._derive(writer)
+                writer.retire(self._keep, self._pinned(writer.name))
+        self._settled = True
+
+    def heartbeat(self, positions: Positions, now: int) -> None:
+        """Say that everything up to `positions` is in effect at `now` (milliseconds since the epoch)."""
+        with self._explained("write the heartbeat"):
+            beside = self.layout.heartbeat.with_name(self.layout.heartbeat.name + TEMPORARY)
+            # Not synced: after a power cut there is no publisher that could be alive.
+            self._disk.write(beside, [seal({"positions": positions, "time": now})])
+            self._disk.replace(beside, self.layout.heartbeat)
+
+    def close(self) -> None:
+        """Let another writer in."""
+        self._settled = False
+        self._lock.close()
+
+    def _set(self, name: str) -> SetWriter:
+        if name not in self._sets:
+            self._sets[name] = self._writer(name)
+        return self._sets[name]
+
+    def _writer(self, name: str) -> SetWriter:
+        return SetWriter(self._disk, self.layout.of(name), name)
+
+    def _derive(self, writer: SetWriter) -> None:
+        """Make what follows from the commit; by then it is durable."""
+        writer.announce()
+        if self._selection_file and writer.state.revision:
+            revision = StoredRevision(writer.layout, writer.state.revision, verify=False)
+            write_selection(writer.layout.selection, revision, self._disk)
+
+    def _read_commit(self) -> Json:
+        path = self.layout.commit
+        try:
+            commit = unseal(path, RESTORE)
+        except FileNotFoundError:
+            return {"positions": None, "revisions": {}, "dead_letters": 0}
+        if commit.get("format") != FORMAT:
+            what = f"has format {commit.get('format')}, and this version reads {FORMAT}"
+            raise DamagedFileError(path, what, "Use the version of the program that wrote it.")
+        return commit
+
+    def _write_commit(self, revisions: dict[str, int], positions: Positions | None, dead_letters: int) -> None:
+        content = {"format": FORMAT, "revisions": revisions, "dead_letters": dead_letters, "positions": positions}
+        write_atomically(self._disk, self.layout.commit, seal(content))
+
+    def _append_dead_letters(self, letters: Sequence[DeadLetter]) -> int:
+        if not letters:
+            return self._dead_letters
+        lines = b"".join(map(encode_dead_letter, letters))
+        self._disk.append(self.layout.dead_letters, self._dead_letters, lines)
+        self._disk.sync(self.layout.dead_letters)
+        return self._dead_letters + len(lines)
+
+    def _cut_dead_letters(self, length: int) -> None:
+        """Cut the file to its committed length; one that was moved away while nothing ran begins anew."""
+        path = self.layout.dead_letters
+        found = path.stat().st_size if path.exists() else None
+        if found is None and length:
+            log.warning("%s was moved away; a new one is begun", path)
+            length = 0
+            revisions = {name: writer.state.revision for name, writer in self._sets.items() if writer.state.revision}
+            self._write_commit(revisions, self._positions, length)
+        elif found is not None and found < length:
+            remedy = "Restore it from a copy, or move it away to begin a new one."
+            raise DamagedFileError(path, f"has {found} bytes, and {length} were committed", remedy)
+        elif found is not None and found > length:
+            self._disk.truncate(path, length)
+            self._disk.sync(path)
+        self._dead_letters = length
+
+    @contextmanager
+    def _explained(self, doing: str) -> Iterator[None]:
+        """Turn what files and values can do to us into a sentence."""
+        try:
+            yield
+        except OSError as error:
+            raise SinkError(sentence(error, doing, self.layout.root)) from error
+        except (DamagedFileError, LockedError) as error:
+            raise SinkError(str(error)) from error
+        except (TypeError, ValueError) as error:
+            raise SinkError(f"Could not {doing} in {self.layout.root}: {error}") from error

@@ -1,0 +1,95 @@
+"""Manifests: one published revision, as a list of members that point into segments."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsds_stream.durable import Disk, write_atomically
+from tsds_stream.records import Json
+from tsds_stream.sealed import DamagedFileError, check_file, seal, unseal
+from tsds_stream.streams.layout import SetLayout
+from tsds_stream.streams.segments import RESTORE, SegmentInfo
+
+FORMAT: Final = 1
+MEMBER = np.dtype([("segment", "<u4"), ("row", "<u4"), ("probability", "<f8"), ("weight", "<f8")])
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A revision without its members.
+
+    Attributes:
+        record: the revision record.
+        segments: those that hold its members.
+        next_segment: the number of the first segment of the next revision.
+        members: how many.
+        members_sha256: of the table of the members.
+    """
+
+    record: Json
+    segments: tuple[SegmentInfo, ...]
+    next_segment: int
+    members: int
+    members_sha256: str
+
+    @property
+    def revision(self) -> int:
+        return int(self.record["revision"])
+
+
+def write_manifest(
+    disk: Disk,
+    layout: SetLayout,
+    record: Json,
+    segments: tuple[SegmentInfo, ...],
+    next_segment: int,
+    members: NDArray[np.void],
+) -> Manifest:
+    """Write a revision durably; its segments are durable already.
+
+    Args:
+        members: (n,) of dtype `MEMBER`, by ascending id.
+    """
+    table = members.data.cast("B") if len(members) else b""
+    manifest = Manifest(record, segments, next_segment, len(members), hashlib.sha256(table).hexdigest())
+    path = layout.members(manifest.revision)
+    disk.write(path, [table])
+    disk.sync(path)
+    content = {"format": FORMAT, **asdict(manifest), "segments": [asdict(segment) for segment in segments]}
+    write_atomically(disk, layout.manifest(manifest.revision), seal(content))
+    return manifest
+
+
+def read_manifest(layout: SetLayout, revision: int) -> Manifest:
+    """Raises `DamagedFileError`, also when there is none."""
+    path = layout.manifest(revision)
+    try:
+        content = unseal(path, RESTORE)
+    except FileNotFoundError:
+        raise DamagedFileError(path, "is missing", RESTORE) from None
+    if content.get("format") != FORMAT:
+        raise DamagedFileError(
+            path,
+            f"has format {content.get('format')}, and this version reads {FORMAT}",
+            "Use the version that wrote it.",
+        )
+    if content["record"]["revision"] != revision:
+        raise DamagedFileError(path, f"describes revision {content['record']['revision']}", RESTORE)
+    segments = tuple(SegmentInfo(**segment) for segment in content["segments"])
+    return Manifest(content["record"], segments, content["next_segment"], content["members"], content["members_sha256"])
+
+
+def read_members(layout: SetLayout, manifest: Manifest, *, verify: bool = True) -> NDArray[np.void]:
+    """(n,) of dtype `MEMBER`, memory-mapped, by ascending id. Raises `DamagedFileError`."""
+    path = layout.members(manifest.revision)
+    sha256 = manifest.members_sha256 if verify else None
+    check_file(path, manifest.members * MEMBER.itemsize, sha256, RESTORE)
+    if not manifest.members:
+        return np.empty(0, MEMBER)
+    members: NDArray[np.void] = np.memmap(path, MEMBER, "r")
+    return members

@@ -1,0 +1,23 @@
+"""A whole selection as one JSONL file, best document first, for people who want just that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import orjson
+
+from tsds_stream.durable import Disk, write_atomically
+from tsds_stream.records import Json
+
+
+def write_selection(path: Path, records: Iterable[Json], disk: Disk | None = None) -> int:
+    """Replace `path` by the selection records, by descending probability, then id; returns how many.
+
+    Raises `OSError`; the file is then what it was before.
+    """
+    rows = [(-record["probability"], record["id"], record) for record in records]
+    rows.sort(key=lambda row: row[:2])
+    lines = b"".join([orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE) for _, _, record in rows])
+    write_atomically(disk if disk is not None else Disk(), path, lines)
+    return len(rows)
