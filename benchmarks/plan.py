@@ -25,9 +25,7 @@ def example_rows(queries: int, length: int, points: int, seed: int = 0) -> Rows:
     distance = nearest + 0.08 * np.cumsum(steps, axis=1)
     shuffled = rng.permutation(points).astype(np.int32)
     first = rng.integers(0, points, (queries, 1))
-    numbers = shuffled[(first + np.arange(length)) % points]
-    for row in numbers:
-        rng.shuffle(row)
+    numbers = rng.permuted(shuffled[(first + np.arange(length)) % points], axis=1)
     counts = np.full(queries, length, np.int64)
     return Rows(distance**2, numbers, counts, (distance[:, -1] + 0.001) ** 2, length)
 

@@ -127,6 +127,26 @@ def test_larger_plans_are_the_definition_bit_for_bit(seed):
 
 
 @settings(max_examples=150, deadline=None)
+@given(seeds, st.booleans())
+def test_a_goal_that_is_met_to_the_last_bit_is_met(seed, by_volume):
+    """One unit in the last place more is not: s goes on to the next breakpoint at which the quantity rises."""
+    case = random_case(seed, queries=5, points=60, max_k=30)
+    start = solve(case.rows, case.weights, case.shares, random_goal(case, seed))
+    if by_volume:
+        least = oracle.least_mass_in_front(case.lists(), case.weights.tolist(), 60)
+        value = oracle.volume(start.s, least, case.weights.tolist(), case.order.tolist())
+    else:
+        value = start.phi
+    if value == 0:
+        return
+    for target in (value, float(np.nextafter(value, inf))):
+        goal = Volume(target, case.order) if by_volume else Cost(target)
+        plan = solve(case.rows, case.weights, case.shares, goal)
+        assert_same_bits(plan, case.by_definition(goal), case)
+        assert plan.s <= start.s if target == value else plan.s > start.s or not plan.reached
+
+
+@settings(max_examples=150, deadline=None)
 @given(seeds, st.integers(1, 200), st.floats(1e-6, 1e6), st.sampled_from([1, 7, 4096]))
 def test_neither_the_hint_nor_the_padding_nor_the_order_of_probes_changes_a_bit(seed, columns, s, few):
     case = random_case(seed, queries=9, points=200, max_k=120)
