@@ -78,7 +78,8 @@ class FaultyDisk(Disk):
         else:
 
             def undo():
-                target.rename(source)
+                if target.exists():
+                    target.rename(source)
 
         def replaced():
             super(FaultyDisk, self).replace(source, target)

@@ -28,7 +28,8 @@ class DamagedFileError(Exception):
 
 def seal(content: Json) -> bytes:
     """The bytes of a sealed file. Raises `TypeError` for what JSON cannot hold."""
-    return orjson.dumps({"content": content, "sha256": _fingerprint(content)}, option=orjson.OPT_INDENT_2) + b"\n"
+    checksum = hashlib.sha256(orjson.dumps(content)).hexdigest()
+    return orjson.dumps({"content": content, "sha256": checksum}, option=orjson.OPT_INDENT_2) + b"\n"
 
 
 def unseal(path: Path, remedy: str) -> Json:
@@ -40,12 +41,12 @@ def unseal(path: Path, remedy: str) -> Json:
     """
     data = path.read_bytes()
     try:
-        outer = orjson.loads(data)
-        content, expected = outer["content"], outer["sha256"]
+        content = orjson.loads(data)["content"]
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         what = "is empty" if not data else f"is not a whole JSON file ({len(data)} bytes)"
         raise DamagedFileError(path, what, remedy) from error
-    if not isinstance(content, dict) or _fingerprint(content) != expected:
+    # Byte for byte, so that there is no such thing as a harmless change.
+    if not isinstance(content, dict) or seal(content) != data:
         raise DamagedFileError(path, "does not have the checksum that it was written with", remedy)
     return content
 
@@ -71,7 +72,3 @@ def check_file(path: Path, size: int, sha256: str | None, remedy: str) -> None:
         raise DamagedFileError(path, f"has {found} bytes instead of {size}", remedy)
     if sha256 is not None and sha256_of(path) != sha256:
         raise DamagedFileError(path, "does not have the sha256 that it was written with", remedy)
-
-
-def _fingerprint(content: Json) -> str:
-    return hashlib.sha256(orjson.dumps(content)).hexdigest()
