@@ -55,9 +55,12 @@ def vectors_of(api: Literal["tei", "openai"], body: bytes, count: int, dimension
         )
     try:
         with np.errstate(over="ignore"):
-            return np.array(rows, np.float64).astype(np.float32)  # null becomes NaN
+            vectors = np.array(rows, np.float64).astype(np.float32)  # null becomes NaN
     except (TypeError, ValueError, OverflowError) as error:
         raise BadAnswer("a vector holds something other than numbers") from error
+    if vectors.ndim != 2:
+        raise BadAnswer("the vectors hold lists instead of numbers")
+    return vectors
 
 
 def _decoded(body: bytes) -> object:
