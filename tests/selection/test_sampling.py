@@ -188,6 +188,21 @@ def test_spacing_is_strict_and_leaves_no_pair_nearer():
     assert beyond.chosen.tolist() == [0]
 
 
+def test_a_pair_at_the_radius_is_decided_exactly_however_much_lies_between():
+    """Two orthogonal points, d² = 2, with more points between them than are looked at together."""
+    fillers = np.stack([np.ones(400), np.linspace(1e-3, 1e-2, 400)], 1)  # all near the second point
+    first_two, last = [[-0.6, -0.8], [1, 0]], [[0, 1]]
+    vectors = canonical(np.concatenate([first_two, fillers, last]).astype(np.float32))
+    words, norms = key_words(keys_of(vectors)), squared_norms(vectors)
+    p, u = np.ones(403), np.linspace(0.1, 0.9, 403)
+    above, below = float(np.sqrt(2.0)), float(np.nextafter(np.sqrt(2.0), 0.0))
+    assert below * below < 2.0 < above * above
+    near = coordinated(p, u, words, 403, spacing=Spacing(vectors, norms, above))
+    far = coordinated(p, u, words, 403, spacing=Spacing(vectors, norms, below))
+    assert near.chosen.tolist() == [0, 1]
+    assert far.chosen.tolist() == [0, 1, 402]
+
+
 def test_samples_of_shards_merge_into_the_sample_of_the_whole():
     """A bottom-k sketch: the sample of the union of the shards' samples (each with its next point) is the sample."""
     w = make_world(300, 6)

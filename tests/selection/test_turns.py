@@ -158,6 +158,16 @@ def test_a_row_whose_last_point_fills_the_budget_is_not_truncated():
     assert (complete.truncated_rows, complete.short_of_budget) == (0, True)
 
 
+def test_a_row_that_the_end_of_the_budget_spares_is_not_truncated():
+    """300 rows; the only point of the last visited one is taken early in the round, but nobody asks it afterwards."""
+    entries = [[(0.001 * i, i)] for i in range(299)] + [[(0.9, 0)]]
+    rows = by_hand(entries, [1.0] * 300)
+    spared = turns(rows, np.ones(300), 299, 299)
+    assert (len(spared.chosen), spared.truncated_rows) == (299, 0)
+    asked = turns(rows, np.ones(300), 299, 300)
+    assert (len(asked.chosen), asked.truncated_rows) == (299, 300)
+
+
 def test_an_empty_row_that_has_lost_its_points_is_truncated():
     sample = turns(by_hand([[], [(0.1, 0)]], [0.3, np.inf]), np.ones(2), 1, 1)
     assert (sample.chosen.tolist(), sample.truncated_rows) == ([0], 1)
