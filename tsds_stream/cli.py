@@ -9,8 +9,9 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import import_module
-from typing import NoReturn, Protocol, cast
+from typing import Any, NoReturn, Protocol, cast
 
 from tsds_stream.exit_status import CommandError, ExitStatus
 
@@ -40,6 +41,7 @@ examples:
 class Command(Protocol):
     """What a module of `tsds_stream.commands` has."""
 
+    USAGE: str
     DESCRIPTION: str
     EXAMPLES: str
 
@@ -48,7 +50,17 @@ class Command(Protocol):
 
 
 class _Parser(argparse.ArgumentParser):
-    """Errors in the manner of this program: one sentence, and where to look."""
+    """Errors in the manner of this program: one sentence, the nearest option, and where to look."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        found, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            known = [flag for action in self._actions for flag in action.option_strings]
+            option = unknown[0].partition("=")[0]
+            near = get_close_matches(option, known, 1) if option.startswith("-") else []
+            hint = f"; did you mean {near[0]}?" if near else ""
+            self.error(f"{' '.join(unknown)} is not understood{hint}")
+        return found
 
     def error(self, message: str) -> NoReturn:
         raise CommandError(f"{message} (see: {self.prog} --help)", ExitStatus.USAGE)
@@ -76,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("tsds-stream: interrupted", file=sys.stderr)
         return int(ExitStatus.INTERRUPTED)
-    except Exception as error:  # noqa: BLE001 - the last place that can turn an error into a sentence
+    except Exception as error:  # the last place that can turn an error into a sentence
         if debug:
             raise
         status, sentence = _explained(error)
@@ -102,6 +114,7 @@ def command_parser(name: str) -> tuple[argparse.ArgumentParser, Command]:
     command = cast(Command, import_module(f"tsds_stream.commands.{name.replace('-', '_')}"))
     parser = _Parser(
         prog=f"tsds-stream {name}",
+        usage=f"tsds-stream {name} {command.USAGE}",
         description=command.DESCRIPTION,
         epilog=f"{command.EXAMPLES}\n{_exit_codes()}",
         formatter_class=_Formatter,
@@ -134,8 +147,6 @@ def _exit_codes() -> str:
 
 
 def _no_such_command(name: str) -> str:
-    from difflib import get_close_matches
-
     near = get_close_matches(name, COMMANDS, 1)
     hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(COMMANDS)}"
     return f"there is no command {name!r}; {hint}"
@@ -164,6 +175,9 @@ _STATUS_OF_ERROR = {
     "FingerprintMismatch": ExitStatus.STATE,
     "LockedError": ExitStatus.STATE,
     "DamagedFileError": ExitStatus.STATE,
+    "NoSuchRevisionError": ExitStatus.STATE,
+    "TargetsError": ExitStatus.INPUT,
+    "RecordError": ExitStatus.INPUT,
 }
 
 

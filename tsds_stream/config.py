@@ -99,12 +99,16 @@ def load_settings(
     file: Path | None = None,
     overrides: Sequence[Override] = (),
     environment: Mapping[str, str] = os.environ,
+    names: Mapping[tuple[str, str], str] | None = None,
 ) -> Settings:
     """The settings that file, environment and `overrides` (of the command line) give together.
 
+    Args:
+        names: what options are called on the command line, for the message that one is missing where there is no file.
+
     Raises `ConfigurationError` with every problem that can be known at once.
     """
-    layers = Layers(SECTIONS)
+    layers = Layers(SECTIONS, {} if file is not None else names or {})
     if file is not None:
         layers.add_file(file)
     layers.add_environment(environment)

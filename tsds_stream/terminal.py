@@ -67,18 +67,20 @@ class Page:
 
     def line(self, text: str, style: str | None = None) -> None:
         """A sentence; wrapped on a terminal, one line elsewhere."""
-        self._console.print(text, style=style, markup=False, highlight=False, soft_wrap=not self._console.is_terminal)
+        self._console.print(
+            _printable(text), style=style, markup=False, highlight=False, soft_wrap=not self._console.is_terminal
+        )
 
     def warning(self, text: str) -> None:
         """A sentence that somebody should read."""
         self.line(f"warning: {text}", style="yellow")
 
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
-        """Aligned columns, those in `right` to the right; on a terminal the last one is cut to the room that is left."""
+        """Aligned columns, those in `right` to the right; a terminal cuts the last one to the room that is left."""
         from rich.cells import cell_len
         from rich.text import Text
 
-        lines = [headings, *rows]
+        lines = [[_printable(cell) for cell in line] for line in (headings, *rows)]
         widths = [max(cell_len(line[column]) for line in lines) for column in range(len(headings))]
         for number, line in enumerate(lines):
             cells = []
@@ -93,8 +95,13 @@ class Page:
 
 def snippet(text: str | None, length: int = 100) -> str:
     """The beginning of a text on one line, without control characters."""
-    words = " ".join("".join(character if character.isprintable() else " " for character in text or "").split())
+    words = " ".join(_printable(text or "").split())
     return words if len(words) <= length else words[: length - 1].rstrip() + "…"
+
+
+def _printable(text: str) -> str:
+    """Without control characters: what a document says must not steer a terminal."""
+    return text if text.isprintable() else "".join(one if one.isprintable() else " " for one in text)
 
 
 def count(number: int, noun: str) -> str:

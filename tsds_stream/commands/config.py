@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tsds_stream.exit_status import ExitStatus
 
+USAGE = "--print-default | --check FILE [--json] | --reference"
 DESCRIPTION = "Print the default configuration, check a configuration file, or print the reference of all options."
 EXAMPLES = """\
 examples:

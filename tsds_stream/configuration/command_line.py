@@ -21,6 +21,8 @@ def add_options(
 ) -> None:
     """Add `--{prefix}{option}` for the options of a section; `names` has other names for some of them.
 
+    A true-or-false option gets two flags: `--name` and `--no-name`, or those of a name like `--follow/--once`.
+
     Values stay text: the settings tree judges them, together with those of the file and the environment.
     """
     group = parser.add_argument_group(title)
@@ -32,7 +34,7 @@ def add_options(
         assert option is not None
         kinds = [kind for variant in section.options if variant.name == name for kind in variant.kinds]
         boolean = {"nargs": 0} if option.boolean else {"metavar": _metavar(option)}
-        flags = [flag, "--no-" + flag[2:]] if option.boolean else [flag]
+        flags = _both(flag) if option.boolean else [flag]
         group.add_argument(
             *flags, action=_Record, dest="overrides", option=option, help=_help(option, kinds), default=[], **boolean
         )
@@ -53,9 +55,14 @@ class _Record(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         name = option_string or self.option_strings[0]
-        value = (not name.startswith("--no-")) if self._option.boolean else values
+        value = name == self.option_strings[0] if self._option.boolean else values
         override = Override(self._option.section, self._option.name, value, name)
         namespace.overrides = [*namespace.overrides, override]
+
+
+def _both(flag: str) -> list[str]:
+    on, _, off = flag.partition("/")
+    return [on, off or f"--no-{on[2:]}"]
 
 
 def _help(option: Option, kinds: Sequence[str]) -> str:

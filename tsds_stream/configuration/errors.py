@@ -133,7 +133,8 @@ class _Describer:
         option = section.option(name, self._kind(path))
         meaning = f": {option.description}" if option else ""
         meaning += f"; expected {option.accepted}" if option and option.accepted != "a text" else ""
-        return f"{self._place(path)}{name} is missing{meaning}"
+        flag = self._layers.names.get((section.name, name))
+        return f"{flag or self._place(path) + name} is missing{meaning}"
 
     def _kind(self, path: Path_) -> str | None:
         kind = self._value((*path[:-1], "kind"))

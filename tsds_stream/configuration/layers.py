@@ -34,8 +34,9 @@ class Override(NamedTuple):
 class Layers:
     """The configuration file, the environment and the command line, in this order; the last one to speak wins."""
 
-    def __init__(self, sections: Mapping[str, Section]) -> None:
+    def __init__(self, sections: Mapping[str, Section], names: Mapping[tuple[str, str], str] | None = None) -> None:
         self._sections = sections
+        self.names = names or {}  # (section, option) -> what the command line calls it
         self._tree: dict[str, Any] = {}
         self._origins: dict[Path_, str] = {}
         self.file: str | None = None
@@ -88,6 +89,8 @@ class Layers:
     def tree(self) -> dict[str, Any]:
         """What there is to validate: with "none" as None and with the default kind where a section names none."""
         for name, section in self._sections.items():
+            if section.repeated and self.file is None:
+                self._tree.setdefault(name, [{}])  # so that what is missing is an option, not a table
             tables = self._items(name) if section.repeated else [self._tree.get(name)]
             for table in tables:
                 if not isinstance(table, dict):

@@ -1,0 +1,52 @@
+"""`tsds-stream run`: the continuous selection."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tsds_stream.exit_status import ExitStatus
+
+USAGE = "[--config FILE] [--documents PATH] [--targets FILE] [--budget N] [--output DIR] [--follow] [OPTIONS]"
+DESCRIPTION = (
+    "Select continuously: read documents as they arrive and publish a numbered revision whenever the selection "
+    "changes. A restart goes on where the last run stopped. Ctrl-C or SIGTERM finishes, publishes and leaves; a second "
+    "one leaves at once and loses nothing."
+)
+EXAMPLES = """\
+examples:
+  tsds-stream run --documents corpus/ --targets targets.jsonl --budget 1000 --output selection/ --follow
+  tsds-stream run --config tsds.toml
+  tsds-stream run --config tsds.toml --once --logging-format json
+  producer | tsds-stream run --documents - --targets targets.jsonl --budget 500 --output selection/
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes: a file, and every option of the settings tree."""
+    from tsds_stream.config import SECTIONS
+    from tsds_stream.configuration.command_line import add_options
+
+    parser.add_argument("--config", metavar="FILE", type=Path, help="a TOML file (see: tsds-stream config)")
+    documents = {"path": "--documents", "max_document_bytes": "--max-document-bytes", "follow": "--follow/--once"}
+    add_options(parser, SECTIONS["source"], "documents", "source-", documents, without=("kind",))
+    add_options(parser, SECTIONS["target_sets"], "selection", names={"name": "--set"})
+    add_options(parser, SECTIONS["embedder"], "embedder", "embedder-", {"kind": "--embedder"})
+    add_options(
+        parser, SECTIONS["sink"], "output", "sink-", {"path": "--output", "jsonl": "--jsonl"}, without=("kind",)
+    )
+    for name in ("publish", "state", "logging"):
+        add_options(parser, SECTIONS[name], name, f"{name}-", {"directory": "--state"})
+
+
+def run(arguments: argparse.Namespace) -> ExitStatus:
+    """Run until everything is read, or for ever."""
+    from tsds_stream.config import load_settings
+
+    names = {("target_sets", "targets"): "--targets"}
+    settings = load_settings(arguments.config, arguments.overrides, names=names)
+    from tsds_stream.engine import Engine
+    from tsds_stream.logs import LineLog
+
+    log = LineLog(settings.logging.level, settings.logging.format)
+    return Engine.from_settings(settings, log=log).run()
