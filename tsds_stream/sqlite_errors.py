@@ -1,0 +1,38 @@
+"""What SQLite's errors mean, as a sentence for the person who can act."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+_BUSY, _LOCKED, _READONLY, _IOERR, _FULL, _CANTOPEN = 5, 6, 8, 10, 13, 14  # primary result codes
+_MESSAGES: Final = {"is locked": _BUSY, "is full": _FULL, "disk I/O": _IOERR, "unable to open": _CANTOPEN}
+_ROOM: Final = 16 << 20  # bytes; with so much free space, "full" means the limit of the database
+
+
+def means_damage(error: sqlite3.Error) -> bool:
+    """Whether the file itself is at fault, and not what is around it."""
+    around = (_BUSY, _LOCKED, _READONLY, _IOERR, _FULL, _CANTOPEN)
+    return not isinstance(error, sqlite3.OperationalError) or _code(error) not in around
+
+
+def reason(error: sqlite3.Error, path: Path, max_bytes: int | None) -> str:
+    """What went wrong with the database `path`, and what to do; `max_bytes` is the limit that it was given."""
+    code = _code(error)
+    if code == _FULL and max_bytes is not None and shutil.disk_usage(path.parent).free > _ROOM:
+        return f"{path} has reached its limit of {max_bytes} bytes. Raise the limit, or select fewer documents."
+    if code == _FULL:
+        return f"no space is left for {path}. Free some space on its disk and start again."
+    if code in (_BUSY, _LOCKED):
+        return f"{path} is in use by another writer. Stop it first."
+    return f"{path}: {error}."
+
+
+def _code(error: sqlite3.Error) -> int:
+    """The primary result code. Python 3.10 does not tell it; there the message has to do."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is not None:
+        return int(code) & 0xFF
+    return next((number for text, number in _MESSAGES.items() if text in str(error)), 1)
