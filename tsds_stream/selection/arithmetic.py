@@ -122,8 +122,8 @@ def keys_of(vectors: Float32) -> list[bytes]:
 
     A Python loop over rows: hashing has no vectorised form, and only what survives the screen is hashed.
     """
-    rows = memoryview(np.ascontiguousarray(vectors, dtype="<f4"))
-    return [blake2b(row, digest_size=KEY_BYTES).digest() for row in rows]
+    rows = np.ascontiguousarray(vectors, dtype="<f4")
+    return [blake2b(row.data, digest_size=KEY_BYTES).digest() for row in rows]
 
 
 def key_words(keys: list[bytes]) -> UInt64:

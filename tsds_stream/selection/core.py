@@ -1,0 +1,530 @@
+"""The mutable state of a selector: targets, pools, sigma and densities, and how they act on each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from tsds_stream.selection.arithmetic import Bool, Float32, Int64, salt_of
+from tsds_stream.selection.calibration import median_nearest_distance, nearest_distance_sigma
+from tsds_stream.selection.census import Census
+from tsds_stream.selection.density import Density, ExactDensity
+from tsds_stream.selection.drawing import draw
+from tsds_stream.selection.exactness import reasons, rows_are_incomplete, warnings
+from tsds_stream.selection.expiry import Expiry
+from tsds_stream.selection.graph_density import GraphDensity
+from tsds_stream.selection.intake import Documents
+from tsds_stream.selection.late import Late, absorb, provable_frontiers, seed_rows
+from tsds_stream.selection.planning import Problem, filling_alpha, plan
+from tsds_stream.selection.points import PointStore
+from tsds_stream.selection.pool import Offered, Pool
+from tsds_stream.selection.revising import Outcome
+from tsds_stream.selection.revision import Notice
+from tsds_stream.selection.settings import SelectorConfig
+from tsds_stream.selection.targets import Query, Targets
+from tsds_stream.selection.transport import Hint
+
+_FIRST_SWEEP = 1 << 16  # slots in use before points that no shortlist holds are looked for between refreshes
+
+
+class Core:
+    """What a selector knows. Every public method leaves it consistent.
+
+    Attributes:
+        active: queries that take part, ascending by id; row i of the pool belongs to active[i].
+        pool: of the active queries; late: of those that wait, if any.
+        seen: usable records; changed: whether anything that a selection depends on changed since the last `solve`.
+        lossy: something was given up by a bound (capacity, max_ids): no longer exact.
+    """
+
+    def __init__(self, name: str, config: SelectorConfig, dimension: int) -> None:
+        self.name = name
+        self.config = config
+        self.dimension = dimension
+        self.targets = Targets(dimension)
+        self.active: list[Query] = []
+        self.late: Late | None = None
+        self.seen = 0
+        self.changed = True
+        self.lossy = False
+        self.max_k = 0
+        self.calibrated = config.sigma != "auto"
+        self.expiry = None if config.ttl is None else Expiry(config.ttl)
+        self.tokens: dict[str, int] | None = None if config.token_budget is None else {}
+        self.census = self._new_census(config)
+        self.unproven: set[bytes] = set()  # queries that became active without the past
+        self.density: Density | None = None
+        self.frozen_sigma: float | None = None if config.sigma == "auto" else config.sigma
+        self._hint: Hint | None = None
+        self._sweep_at = _FIRST_SWEEP
+
+    # -- making -------------------------------------------------------------------------------------------------
+
+    def create_pool(self) -> None:
+        """Make the pool of all targets; `max_k` is fixed by their number."""
+        self.active = self.targets.queries()
+        self.max_k = self.config.shortlist_length(len(self.active))
+        self.pool = self.new_pool([query.key for query in self.active])
+
+    def new_pool(self, keys: list[bytes]) -> Pool:
+        """An empty pool for some queries."""
+        config = self.config
+        return Pool(
+            self.targets.vectors(keys),
+            self.max_k,
+            config.reserve_length(self.max_k),
+            salt_of(config.seed, self.name),
+            config.max_ids,
+            keep_all=config.scope == "corpus",
+        )
+
+    def set_config(self, config: SelectorConfig) -> None:
+        """Other non-structural parameters."""
+        if config.sigma != self.config.sigma:
+            self.frozen_sigma = None if config.sigma == "auto" else config.sigma
+            self.calibrated = config.sigma != "auto"
+            if not self.calibrated and self.seen >= config.calibration:
+                self.config = config
+                self.calibrate()
+        if config.token_budget is not None and self.tokens is None:
+            raise ValueError("token_budget needs the tokens of every document: read the documents again")
+        if self.census is None:
+            self.census = self._new_census(config)
+        if config.seed != self.config.seed:
+            for store in self.stores():
+                store.resalt(salt_of(config.seed, self.name))
+        self.config = config
+        self.changed = True
+
+    def _new_census(self, config: SelectorConfig) -> Census | None:
+        """Names of live documents are kept for `tv` alone, from the start; what expires unheld cannot be told."""
+        if config.regularizer != "tv":
+            return None
+        return Census(config.max_ids, known=self.seen == 0 and self.expiry is None)
+
+    def stores(self) -> Iterator[PointStore]:
+        yield self.pool.store
+        if self.late is not None:
+            yield self.late.pool.store
+
+    # -- documents ----------------------------------------------------------------------------------------------
+
+    def require(self, documents: Documents) -> None:
+        """Raise ValueError when a column is missing that the configuration needs."""
+        if self.tokens is not None and documents.tokens is None:
+            raise ValueError("token_budget is set: every document needs tokens")
+        if self.expiry is not None and documents.timestamps is None:
+            raise ValueError("ttl is set: every document needs a timestamp")
+
+    def until_calibration(self, documents: Documents) -> Iterator[Documents]:
+        """Split a call where sigma is frozen, so that it depends on the stream and not on its batches."""
+        left = self.config.calibration - self.seen
+        if self.calibrated or left <= 0 or left >= len(documents.ids):
+            yield documents
+        else:
+            yield documents.part(slice(0, left))
+            yield documents.part(slice(left, None))
+
+    def add(self, documents: Documents, canonical: bool) -> tuple[Offered, int]:
+        """Apply records in stream order; what became of them, and how many had expired already."""
+        self.seen += len(documents.ids)
+        if self.expiry is not None and documents.timestamps is not None and len(documents.ids):
+            self.expiry.advance(int(documents.timestamps.max()))
+        documents = documents.latest()
+        if self.census is not None:
+            self.census.add(documents.ids)
+            self.changed = True
+        expired = 0
+        if self.expiry is not None and documents.timestamps is not None:
+            old = documents.timestamps <= self.expiry.cutoff
+            if old.any():
+                expired = int(old.sum())
+                self.remove([documents.ids[k] for k in np.flatnonzero(old).tolist()])
+                fresh = np.flatnonzero(~old)
+                kept = documents.part(fresh)
+            else:
+                kept, fresh = documents, np.arange(len(documents.ids))
+        else:
+            kept, fresh = documents, np.arange(len(documents.ids))
+        if self.late is not None:
+            self.late.arrive(kept.ids, kept.vectors, canonical)
+        superseded = self.pool.superseded
+        offered = self.pool.offer(kept.ids, kept.vectors, canonical)
+        self._remember(kept, offered)
+        if offered.held or self.pool.superseded != superseded:
+            self.changed = True
+        offered.held = documents.positions[fresh[offered.held]].tolist() if offered.held else []
+        self._sweep_if_crowded()
+        if not self.calibrated and self.seen >= self.config.calibration and self.active:
+            self.pool.purge()
+            if nearest_distance_sigma(self.pool.lists) is not None:
+                self.calibrate()
+        return offered, expired
+
+    def _remember(self, documents: Documents, offered: Offered) -> None:
+        """Tokens and timestamps of held ids: columns that only some configurations need, by name as ids are."""
+        for k in offered.held:
+            name = documents.ids[k]
+            if self.tokens is not None and documents.tokens is not None:
+                self.tokens[name] = int(documents.tokens[k])
+            if self.expiry is not None and documents.timestamps is not None:
+                self.expiry.hold(name, int(documents.timestamps[k]))
+
+    def remove(self, names: list[str]) -> int:
+        if self.census is not None:
+            self.census.remove(names)
+        return self._retract(names)
+
+    def _retract(self, names: list[str]) -> int:
+        self.changed = True
+        if self.late is not None:
+            self.late.leave(names)
+        return self.pool.retract(names)
+
+    def slots_of(self, ids: Sequence[str]) -> Int64:
+        """Slots of held ids. Raises KeyError."""
+        slots = [self.pool.store.slot_of_id(name) for name in ids]
+        missing = [name for name, slot in zip(ids, slots, strict=True) if slot is None]
+        if missing:
+            raise KeyError(f"not held: {', '.join(map(repr, missing[:5]))}{' …' if len(missing) > 5 else ''}")
+        return np.array(slots, np.int64)
+
+    # -- targets ------------------------------------------------------------------------------------------------
+
+    def pending_targets(self) -> list[str]:
+        if self.late is None:
+            return []
+        active = {query.key for query in self.active}
+        return self.targets.ids_of(key for key in self.late.keys if key not in active)
+
+    def add_targets(self, ids: list[str], embeddings: Float32, weights: Sequence[float] | None) -> None:
+        self.targets.add(ids, embeddings, weights)
+        at_once = self.seen == 0 or self.config.scope == "corpus"
+        active = {query.key for query in self.active}
+        fresh = [query.key for query in self.targets.queries() if query.key not in active]
+        self._set_active(active | set(fresh) if at_once else active)
+        if at_once:
+            rows = np.array([k for k, query in enumerate(self.active) if query.key in set(fresh)], np.int64)
+            if len(rows) and self.seen:
+                self._tidy_pool()
+                self.pool.rescan(rows)
+        elif fresh:
+            self.begin_late(refill=False)
+
+    def remove_targets(self, ids: list[str]) -> None:
+        self.targets.remove(ids)
+        left = {query.key for query in self.targets.queries()}
+        self._set_active({query.key for query in self.active} & left)
+        self.unproven &= left
+        if self.late is not None and not set(self.late.keys) <= left:
+            kept = [key for key in self.late.keys if key in left]
+            if kept:
+                source = np.array([self.late.keys.index(key) for key in kept], np.int64)
+                self.late.pool.set_queries(self.targets.vectors(kept), source)
+                self.late.keys = kept
+            else:
+                self.late = None
+
+    def _set_active(self, keys: set[bytes]) -> None:
+        """Bring ids, weights and the order of rows up to date; new keys get empty rows."""
+        before = {query.key: row for row, query in enumerate(self.active)}
+        self.active = [query for query in self.targets.queries() if query.key in keys]
+        source = np.array([before.get(query.key, -1) for query in self.active], np.int64)
+        if not np.array_equal(source, np.arange(len(before))):
+            self.pool.set_queries(self.targets.vectors(query.key for query in self.active), source)
+        self.changed = True
+
+    def refill_needed(self) -> bool:
+        lists = self.pool.lists
+        return bool(((lists.counts < self.max_k) & np.isfinite(lists.frontier)).any())
+
+    def begin_late(self, refill: bool) -> None:
+        """Start to wait for the past, for all queries that need it."""
+        active = {query.key: row for row, query in enumerate(self.active)}
+        keys = [query.key for query in self.targets.queries() if query.key not in active]
+        if refill:
+            self.pool.purge()
+        lists = self.pool.lists
+        if refill or (self.late is not None and any(key in active for key in self.late.keys)):
+            short = (lists.counts < self.max_k) & np.isfinite(lists.frontier)
+            keys += [key for key, row in active.items() if short[row]]
+        self.late = Late(keys, self.new_pool(keys), self.config.max_ids) if keys else None
+
+    def backfill(self, documents: Documents, canonical: bool) -> Offered:
+        late = self._waiting()
+        if self.expiry is not None and documents.timestamps is not None:
+            documents = documents.part(np.flatnonzero(documents.timestamps > self.expiry.cutoff))
+        offered = late.backfill(documents.ids, documents.vectors, canonical)
+        self._remember(documents, offered)
+        offered.held = documents.positions[offered.held].tolist() if offered.held else []
+        return offered
+
+    def backfill_remove(self, names: list[str]) -> None:
+        self._waiting().backfill_leave(names)
+
+    def _waiting(self) -> Late:
+        if self.late is None:
+            raise ValueError("no target is pending: there is nothing to backfill")
+        return self.late
+
+    def finish_late(self, complete: bool) -> None:
+        late = self._waiting()
+        self._expire()
+        self._tidy_pool()
+        active = {query.key for query in self.active}
+        fresh = [key for key in late.keys if key not in active]
+        old_queries = self.pool.queries
+        frontiers = provable_frontiers(self.pool.lists, self.targets.vectors(fresh), old_queries)
+        self._set_active(active | set(fresh))
+        row_of = {query.key: row for row, query in enumerate(self.active)}
+        if complete:
+            late.pool.purge()
+            late.pool.sweep(np.zeros(0, np.int64))
+            rows = np.array([row_of[key] for key in late.keys], np.int64)
+            absorb(self.pool, rows, late.pool, np.arange(len(late.keys)))
+            self.lossy |= late.overflowed
+            self.unproven -= set(late.keys)
+        elif fresh:
+            rows = np.array([row_of[key] for key in fresh], np.int64)
+            seed_rows(self.pool, rows, frontiers)
+            self.unproven |= set(fresh)
+        self.late = None
+        self.changed = True
+
+    # -- sigma --------------------------------------------------------------------------------------------------
+
+    def sigma(self) -> float | None:
+        """The kernel width in use."""
+        return self.frozen_sigma if self.calibrated else nearest_distance_sigma(self.pool.lists)
+
+    def _sigma_for(self, config: SelectorConfig) -> float | None:
+        if config.sigma == self.config.sigma:
+            return self.sigma()
+        return nearest_distance_sigma(self.pool.lists) if config.sigma == "auto" else config.sigma
+
+    def calibrate(self) -> float:
+        if self.config.sigma != "auto":
+            raise ValueError(f"sigma is set to {self.config.sigma}: only sigma = auto is calibrated")
+        self._expire()
+        self.pool.purge()
+        sigma = nearest_distance_sigma(self.pool.lists)
+        if sigma is None:
+            raise ValueError("sigma = auto needs at least one target and one document")
+        self.frozen_sigma, self.calibrated, self.changed = sigma, True, True
+        return sigma
+
+    def settle_state(self) -> None:
+        """Bring the pools into the form in which they are saved: live points on ordered rows."""
+        self._expire()
+        self._tidy_pool()
+        if self.late is not None:
+            self.late.pool.purge()
+            self.late.pool.lists.sort_all(self.late.pool.store)
+            self.late.pool.sweep(np.zeros(0, np.int64))
+
+    # -- housekeeping -------------------------------------------------------------------------------------------
+
+    def _expire(self) -> None:
+        if self.expiry is not None:
+            names = self.expiry.expired()
+            if names:
+                self._retract(names)
+
+    def _tidy_pool(self) -> None:
+        """Take out of the pool whatever is not live any more, and order its rows."""
+        self.pool.purge()
+        self.pool.lists.sort_all(self.pool.store)
+        self._sweep()
+
+    def _sweep(self) -> None:
+        counted = np.zeros(0, np.int64) if self.density is None else self.density.counted
+        freed = self.pool.sweep(counted)
+        if self.density is not None:
+            self.density.drop(freed)
+        self._sweep_at = max(2 * self.pool.store.in_use, _FIRST_SWEEP)
+        if self.tokens is not None and len(self.tokens) > 2 * self.pool.store.ids + 1024:
+            held = self._held_names()
+            self.tokens = {name: count for name, count in self.tokens.items() if name in held}
+        if self.expiry is not None:
+            self.expiry.tidy(sum(store.ids for store in self.stores()), self._held_names)
+
+    def _held_names(self) -> set[str]:
+        return {name for store in self.stores() for name, _ in store.items()}
+
+    def _sweep_if_crowded(self) -> None:
+        if self.pool.store.in_use > self._sweep_at:
+            self._sweep()
+        late = self.late
+        if late is not None and late.pool.store.in_use > self._sweep_at:
+            late.pool.purge()
+            late.pool.sweep(np.zeros(0, np.int64))
+
+    def _keep_within_capacity(self) -> None:
+        """Let the oldest points go that are no candidates."""
+        capacity, store = self.config.capacity, self.pool.store
+        if capacity is None or store.points <= capacity:
+            return
+        candidates = self.pool.lists.mark(store.size, self.max_k)
+        spare = np.flatnonzero(store.held & (store.multiplicity > 0) & ~candidates)
+        leaving = spare[np.argsort(store.born[spare], kind="stable")[: store.points - capacity]]
+        if len(leaving):
+            self.lossy = True
+            for slot in leaving.tolist():  # ids have no array form
+                self.pool.retract(store.names_at(slot))
+            self.pool.purge()
+
+    # -- the selection ------------------------------------------------------------------------------------------
+
+    def solve(self, config: SelectorConfig | None = None) -> Outcome:
+        """The selection of the present state, with the configured parameters or with others (a preview)."""
+        preview = config is not None
+        config = config or self.config
+        self._expire()
+        self._tidy_pool()
+        if self.config.scope == "corpus":
+            self._keep_within_capacity()
+            lists = self.pool.lists
+            drained = np.flatnonzero((lists.counts < self.max_k) & np.isfinite(lists.frontier))
+            if len(drained):
+                self.pool.rescan(drained)
+                lists.sort_all(self.pool.store)
+            self._sweep()
+        problem = self._problem(config)
+        outcome = self._solve(problem, config, self._sigma_for(config), preview)
+        if not preview:
+            self._sweep()
+            self.changed = False
+        return outcome
+
+    def _problem(self, config: SelectorConfig) -> Problem | None:
+        lists, store = self.pool.lists, self.pool.store
+        chosen = np.flatnonzero(lists.counts)
+        if not len(chosen):
+            return None
+        listed = np.flatnonzero(lists.mark(store.size, self.max_k))
+        tokens = None
+        if config.token_budget is not None:
+            if self.tokens is None:
+                raise ValueError("token_budget needs the tokens of every document: read the documents again")
+            tokens = np.zeros(store.size, np.int64)
+            # Which id represents a point changes with its copies, so tokens are looked up by name.
+            tokens[listed] = [self.tokens[store.representative(slot)] for slot in listed.tolist()]
+        weights = np.array([self.active[row].weight for row in chosen.tolist()])
+        documents = self.live_documents()
+        return Problem(
+            lists.rows(chosen),
+            weights,
+            store.multiplicity,
+            store.words,
+            listed,
+            tokens,
+            int(store.multiplicity.sum()) if documents is None else documents,
+        )
+
+    def live_documents(self) -> int | None:
+        """Live ids, where they are known."""
+        if self.config.scope == "corpus":
+            return int(self.pool.store.multiplicity.sum())
+        return None if self.census is None else self.census.count
+
+    def _density(self, problem: Problem, config: SelectorConfig, sigma: float | None, preview: bool) -> Density | None:
+        """The density of `kde`, its index brought up to date; None where no density is needed."""
+        if config.regularizer != "kde" or not sigma:
+            if not preview:
+                self.density = None
+            return None
+        multiplicity = problem.multiplicities
+        if self.config.scope == "candidates":
+            indexed = np.zeros(len(multiplicity), np.int64)
+            indexed[problem.listed] = multiplicity[problem.listed]
+        else:
+            indexed = multiplicity.copy()
+        density = self.density
+        if density is None or density.sigma != sigma or self._outgrown(density, indexed):
+            density = self._new_density(sigma, int(np.count_nonzero(indexed)))
+            if not preview:
+                self.density = density
+        density.index(indexed)
+        return density
+
+    def _outgrown(self, density: Density, indexed: Int64) -> bool:
+        points = int(np.count_nonzero(indexed))
+        return self.config.index == "auto" and isinstance(density, ExactDensity) and points > self.config.exact_limit
+
+    def _new_density(self, sigma: float, points: int) -> Density:
+        config = self.config
+        if config.index == "hnsw" or (config.index == "auto" and points > config.exact_limit):
+            return GraphDensity(self.pool.store, sigma, config.kde_k)
+        return ExactDensity(self.pool.store, sigma)
+
+    def _solve(self, problem: Problem | None, config: SelectorConfig, sigma: float | None, preview: bool) -> Outcome:
+        solution = sample = density = None
+        filling = None
+        why: tuple[str, ...] = ()
+        notes: tuple[Notice, ...] = ()
+        if problem is not None:
+            density = self._density(problem, config, sigma, preview)
+            solution = plan(problem, config, density, None if preview else self._hint)
+            if not preview:
+                self._hint = solution.hint
+            sample = draw(problem, solution, self.pool.store, config, sigma, self.name)
+            if sample.short_of_budget:
+                filling = filling_alpha(problem, config, density)
+            truncated: Bool = solution.truncated
+            chosen = np.flatnonzero(self.pool.lists.counts)
+            short = rows_are_incomplete(
+                problem, solution, config, sigma, self.pool.queries[chosen], self.pool.store.vectors
+            )
+            why = reasons(
+                truncated=truncated,
+                sample=sample,
+                short=short,
+                provisional=self._provisional(problem, config),
+                approximate=density is not None and not isinstance(density, ExactDensity),
+                saturated=density is not None and density.saturated > 0,
+                capacity=self.lossy or self.pool.store.unnamed > 0,
+                count=config.regularizer == "tv" and not self._count_is_known(),
+            )
+            notes = warnings(
+                config,
+                len(problem.weights),
+                sigma,
+                median_nearest_distance(self.pool.lists),
+                int(truncated.sum()),
+                sample,
+                filling,
+            )
+        keys = [query.key for query in self.active]
+        return Outcome(
+            problem,
+            solution,
+            sample,
+            density,
+            sigma,
+            why,
+            filling,
+            notes,
+            len(self.active_target_ids()),
+            len(self.pending_targets()),
+            self.targets.digest(keys),
+            self.seen,
+            self.live_documents(),
+        )
+
+    def active_target_ids(self) -> list[str]:
+        return self.targets.ids_of(query.key for query in self.active)
+
+    def _count_is_known(self) -> bool:
+        return self.config.scope == "corpus" or (self.census is not None and self.census.known)
+
+    def _provisional(self, problem: Problem, config: SelectorConfig) -> bool:
+        """Sigma is still moving, or a query that never saw the past is short of documents."""
+        uses_sigma = config.regularizer == "kde" or config.min_distance == "auto"
+        if uses_sigma and config.sigma == "auto" and not self.calibrated:
+            return True
+        if not self.unproven:
+            return False
+        lists = self.pool.lists
+        short = (lists.counts < self.max_k) & np.isfinite(lists.frontier)
+        return any(short[row] for row, query in enumerate(self.active) if query.key in self.unproven)

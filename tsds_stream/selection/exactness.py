@@ -1,0 +1,144 @@
+"""Whether a selection is the exact one, why not, and what its user should know."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from tsds_stream.selection.arithmetic import Bool, Float32, Float64, Int64, squared_distances
+from tsds_stream.selection.planning import Problem, Solution
+from tsds_stream.selection.revision import Notice
+from tsds_stream.selection.sampling import Sample
+from tsds_stream.selection.settings import SelectorConfig
+from tsds_stream.selection.transport import distance_price
+
+_DISTANCE_MARGIN: Final = 1e-9  # square roots round; a point this near to the edge counts as beyond it
+_BLOCK: Final = 4096
+
+
+def rows_are_incomplete(
+    problem: Problem,
+    solution: Solution,
+    config: SelectorConfig,
+    sigma: float | None,
+    queries: Float32,
+    vectors: Float32,
+) -> bool:
+    """Whether the points that short rows have lost could change the plan.
+
+    `uniform` needs each short row to reach s. `tv` needs its frontier to lie beyond what the plan reaches. `kde` needs, in
+    addition to the first, that no missing point can be within sigma of a point whose density was used: every missing
+    point of row l is at least f_l from its query, hence at least f_l - d(q_l, x) from x.
+
+    Args:
+        queries: (M, d) float32 of the rows; vectors: (size, d) float32 per slot.
+    """
+    rows = problem.rows
+    short = np.flatnonzero(rows.short)
+    if not len(short):
+        return False
+    if bool(solution.truncated[short].any()):
+        return True
+    if config.regularizer == "tv":
+        nearest = np.sqrt(rows.squared[short, 0])
+        price = distance_price(float(config.alpha), config.distance_scale)
+        return bool((np.sqrt(rows.frontiers[short]) - nearest <= price).any())
+    if config.regularizer == "uniform" or not sigma:
+        return False
+    frontier = np.sqrt(rows.frontiers[short])
+    for start in range(0, len(solution.used), _BLOCK):
+        used = vectors[solution.used[start : start + _BLOCK]]
+        distance = np.sqrt(squared_distances(queries[short], used))
+        if bool((frontier[:, None] - distance < sigma + _DISTANCE_MARGIN).any()):
+            return True
+    return False
+
+
+def reasons(
+    *,
+    truncated: Bool,
+    sample: Sample,
+    short: bool,
+    provisional: bool,
+    approximate: bool,
+    saturated: bool,
+    capacity: bool,
+    count: bool,
+) -> tuple[str, ...]:
+    """Why a selection is not exact, in a fixed order; empty when it is."""
+    found = {
+        "truncated": bool(truncated.any()) or bool(sample.truncated_rows),
+        "short": short,
+        "provisional": provisional,
+        "approximate_density": approximate,
+        "saturated": saturated,
+        "capacity": capacity,
+        "count": count,
+    }
+    return tuple(name for name, holds in found.items() if holds)
+
+
+def warnings(
+    config: SelectorConfig,
+    queries: int,
+    sigma: float | None,
+    nearest: float | None,
+    truncated: int,
+    sample: Sample,
+    filling_alpha: float | None,
+) -> tuple[Notice, ...]:
+    """What a user should know about these settings on this stream, as data and as sentences.
+
+    Args:
+        nearest: median distance from a query to its nearest document.
+        truncated: rows that end too early.
+    """
+    notices = []
+    if config.regularizer == "kde" and config.alpha == "auto" and config.budget and queries:
+        reach = config.spread * config.budget / queries
+        if reach < 2:
+            notices.append(
+                Notice(
+                    "density_without_effect",
+                    f"spread x budget / targets is {reach:.2g}: each target keeps about one document, so density can have "
+                    "no effect; use fewer targets or a larger budget, or regularizer = uniform",
+                )
+            )
+    if sigma and nearest is not None and sigma >= nearest and config.regularizer == "kde":
+        notices.append(
+            Notice(
+                "sigma_too_wide",
+                f"sigma = {sigma:.3g} is not below {nearest:.3g}, the median distance from a target to its nearest "
+                "document: it flattens the target's own density; 0.65 of that distance is good",
+            )
+        )
+    if truncated:
+        notices.append(
+            Notice("truncated", f"{truncated} shortlists end before the plan does: raise max_k for an exact selection")
+        )
+    if sample.short_of_budget:
+        advice = "raise spread" if config.alpha == "auto" else "lower alpha"
+        if filling_alpha is not None:
+            advice += f" (alpha = {filling_alpha:.4g} would fill it)"
+        notices.append(
+            Notice("short_of_budget", f"only {len(sample.chosen)} documents have mass, fewer than the budget: {advice}")
+        )
+    if sample.approximate_inclusion:
+        notices.append(
+            Notice("approximate_inclusion", "inclusion probabilities, and weights made from them, are approximate here")
+        )
+    return tuple(notices)
+
+
+def worst_served(solution: Solution, shares: Float64) -> Float64:
+    """(M,) mean distance at which each query's mass is served."""
+    cost = solution.mass.row_costs(len(shares))
+    mass = np.bincount(solution.mass.rows, weights=solution.mass.values, minlength=len(shares))
+    served: Float64 = np.divide(cost, mass, out=np.full(len(shares), np.nan), where=mass > 0)
+    return served
+
+
+def lost(counts: Int64, max_k: int) -> int:
+    """Entries that short rows are missing."""
+    return int(np.maximum(max_k - counts, 0).sum())

@@ -1,0 +1,242 @@
+"""A pool: queries, the points near to them, and the exact effect of each arrival and retraction.
+
+The selector keeps one pool of active queries and, while late targets wait for the past of the stream, a second one that is
+fed from the start and then absorbed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tsds_stream.selection.arithmetic import (
+    Bool,
+    Float32,
+    Float64,
+    Int64,
+    canonical,
+    key_words,
+    keys_of,
+    pair_products,
+    squared_norms,
+)
+from tsds_stream.selection.points import PointStore
+from tsds_stream.selection.screen import Screen
+from tsds_stream.selection.shortlists import Shortlists
+
+_BLOCK = 8192  # documents per pass: bounds the scratch memory
+_PAIRS_WHILE_FILLING = 1 << 19
+_DENSE_PAIRS = 32  # one product for all survivors is cheaper than pair by pair from 1/32 of all pairs
+
+
+@dataclass
+class Offered:
+    """What became of the documents of one call.
+
+    Attributes:
+        held: (k,) int64 positions whose id is held now; keys: their point keys.
+        admitted: new points; duplicates: redeliveries, and copies of points that were held.
+    """
+
+    held: list[int]
+    keys: list[bytes]
+    admitted: int = 0
+    duplicates: int = 0
+
+
+class Pool:
+    """Queries and the points that stand on their shortlists (or, with `keep_all`, every point).
+
+    Args:
+        queries: (M, d) float32 canonical, in the order of the rows.
+        salt: of the fixed uniforms.
+    """
+
+    def __init__(self, queries: Float32, max_k: int, slack: int, salt: np.uint64, max_ids: int, keep_all: bool) -> None:
+        self.screen = Screen(queries)
+        self.lists = Shortlists(len(queries), max_k, slack)
+        self.store = PointStore(queries.shape[1], salt, max_ids)
+        self.keep_all = keep_all
+        self.superseded = 0  # ids that moved to another point, or whose record came again
+
+    @property
+    def queries(self) -> Float32:
+        return self.screen.queries
+
+    # -- arrivals -----------------------------------------------------------------------------------------------
+
+    def offer(self, ids: Sequence[str], vectors: Float32, is_canonical: bool) -> Offered:
+        """Offer documents: distinct ids, (n, d) float32 finite and non-zero vectors."""
+        result = Offered([], [])
+        start = 0
+        while start < len(ids):
+            filling = bool(np.isinf(self.lists.frontier).any())  # then nearly every pair is admitted
+            block = max(_PAIRS_WHILE_FILLING // max(len(self.lists), 1), 64) if filling else _BLOCK
+            part = slice(start, start + min(block, _BLOCK))
+            self._offer(ids[part], vectors[part], is_canonical, start, result)
+            start = part.stop
+        return result
+
+    def _offer(self, ids: Sequence[str], vectors: Float32, is_canonical: bool, offset: int, result: Offered) -> None:
+        if self.keep_all:
+            chosen = np.arange(len(ids))
+            points = vectors if is_canonical else canonical(vectors)
+            passed = self.screen.pass_(points, self.lists.frontier)
+            document, query = passed.rows[passed.pair_rows], passed.pair_queries
+        else:
+            passed = self.screen.pass_(vectors, self.lists.frontier)
+            chosen = passed.rows
+            points = vectors[chosen] if is_canonical else canonical(vectors[chosen])
+            document, query = passed.pair_rows, passed.pair_queries
+        keys = keys_of(points)
+        squared = self._squared(points, document, query)
+        below = self.lists.below_frontier(query, squared, key_words(keys)[document]) if len(keys) else document > 0
+        document, query, squared = document[below], query[below], squared[below]
+        wanted = np.ones(len(chosen), np.bool_)
+        if not self.keep_all:
+            wanted[:] = False
+            wanted[document] = True
+            dropped = self.store.known(ids)
+            if dropped:
+                dropped -= {ids[k] for k in chosen[wanted].tolist()}
+            self.superseded += len(dropped)
+            for name in dropped:  # a newer version of a held document that lies too far away
+                self.store.detach(name)
+        slot_of = self._settle_ids(ids, chosen, points, keys, wanted, offset, result)
+        fresh = slot_of[document] >= 0
+        if fresh.any():
+            self.lists.insert(query[fresh], squared[fresh], slot_of[document[fresh]], self.store)
+
+    def _squared(self, points: Float32, document: Int64, query: Int64) -> Float64:
+        """Exact squared distances of (document, query) pairs."""
+        norms = squared_norms(points)
+        if len(document) * _DENSE_PAIRS > len(points) * len(self.queries):
+            wide = self.queries.astype(np.float64)
+            squared = np.empty(len(document))
+            for start in range(0, len(points), 1024):
+                stop = min(start + 1024, len(points))
+                mine = slice(*np.searchsorted(document, [start, stop]).tolist())
+                products = points[start:stop].astype(np.float64) @ wide.T
+                squared[mine] = products[document[mine] - start, query[mine]]
+        else:
+            squared = pair_products(points, document, self.queries, query)
+        squared *= -2.0
+        squared += norms[document]
+        squared += self.screen.norms[query]
+        return squared
+
+    def _settle_ids(
+        self,
+        ids: Sequence[str],
+        chosen: Int64,
+        points: Float32,
+        keys: list[bytes],
+        wanted: Bool,
+        offset: int,
+        result: Offered,
+    ) -> Int64:
+        """Let the ids of wanted documents live at their points; (k,) int64 the slots of new points, -1 elsewhere.
+
+        A Python loop over survivors only: each needs a look-up by id and by key, which have no vectorised form.
+        """
+        store = self.store
+        slot_of = np.full(len(chosen), -1, np.int64)
+        fresh: dict[bytes, int] = {}  # key -> position in `chosen` of the first arrival at a new point
+        arrivals: list[tuple[str, bytes]] = []
+        for k in np.flatnonzero(wanted).tolist():
+            position = int(chosen[k])
+            name, key = ids[position], keys[k]
+            slot = store.slot_of_key(key)
+            before = store.slot_of_id(name)
+            if before is not None:
+                self.superseded += 1
+                if before == slot:
+                    result.duplicates += 1
+                    result.held.append(position + offset)
+                    result.keys.append(key)
+                    continue
+                store.detach(name)
+            if slot is not None or key in fresh:
+                result.duplicates += 1
+            else:
+                fresh[key] = k
+            arrivals.append((name, key))
+            result.held.append(position + offset)
+            result.keys.append(key)
+        if fresh:
+            firsts = np.fromiter(fresh.values(), np.int64, len(fresh))
+            slot_of[firsts] = store.insert(points[firsts], list(fresh))
+            result.admitted += len(fresh)
+        for name, key in arrivals:
+            slot = store.slot_of_key(key)
+            if slot is None:
+                raise RuntimeError("a point vanished between its admission and its naming")
+            store.attach(name, slot)
+        return slot_of
+
+    # -- departures ---------------------------------------------------------------------------------------------
+
+    def retract(self, names: Sequence[str]) -> int:
+        """Retract ids; how many of them were held."""
+        return sum(self.store.detach(name) is not None for name in names)
+
+    def purge(self) -> None:
+        """Take points without ids out of the rows and forget them."""
+        store = self.store
+        gone = store.held & (store.multiplicity == 0)
+        if gone.any():
+            self.lists.purge(gone)
+            store.forget(np.flatnonzero(gone))
+
+    def sweep(self, indexed: Int64) -> Int64:
+        """Forget points on no shortlist and free the slots that the density does not count any more.
+
+        Args:
+            indexed: (at most store.size,) int64 multiplicity with which the density counts each slot.
+
+        Returns:
+            The freed slots.
+        """
+        store = self.store
+        stays = store.multiplicity > 0 if self.keep_all else self.lists.mark(store.size)
+        dead = np.flatnonzero(store.held & ~stays)
+        store.forget(dead)
+        counted = dead[dead < len(indexed)]
+        waiting = counted[indexed[counted] != 0]
+        free = np.setdiff1d(dead, waiting, assume_unique=True) if len(waiting) else dead
+        store.release(free)
+        return free
+
+    # -- queries ------------------------------------------------------------------------------------------------
+
+    def rescan(self, rows: Int64) -> None:
+        """Fill rows afresh from all points of the store (scope corpus)."""
+        lists, store = self.lists, self.store
+        lists.counts[rows] = lists.ordered[rows] = 0
+        lists.squared[rows] = np.inf
+        lists.frontier[rows] = np.inf
+        lists.frontier_words[rows] = 0
+        screen = Screen(self.queries[rows])
+        slots = np.flatnonzero(store.held & (store.multiplicity > 0))
+        for start in range(0, len(slots), _BLOCK):
+            part = slots[start : start + _BLOCK]
+            passed = screen.pass_(store.vectors[part], lists.frontier[rows])
+            slot, query = part[passed.rows[passed.pair_rows]], rows[passed.pair_queries]
+            squared = pair_products(store.vectors, slot, self.queries, query)
+            squared *= -2.0
+            squared += store.norms[slot]
+            squared += self.screen.norms[query]
+            below = lists.below_frontier(query, squared, store.words[slot])
+            lists.insert(query[below], squared[below], slot[below], store)
+
+    def set_queries(self, queries: Float32, source: Int64) -> None:
+        """Replace the queries: new row i is old row source[i], or empty where source[i] < 0."""
+        self.screen = Screen(queries)
+        old = len(self.lists)
+        missing = np.flatnonzero(source < 0)
+        self.lists.append(len(missing))
+        source = source.copy()
+        source[missing] = old + np.arange(len(missing))
+        self.lists.reorder(source)

@@ -1,0 +1,153 @@
+"""Building revisions, and deciding whether one differs from the one before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tsds_stream.digests import digest_of
+from tsds_stream.selection.arithmetic import Float64, Int64
+from tsds_stream.selection.density import Density
+from tsds_stream.selection.planning import Problem, Solution
+from tsds_stream.selection.points import PointStore
+from tsds_stream.selection.revision import Notice, Revision
+from tsds_stream.selection.sampling import Sample
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A selection as computed: everything but its place in the series of revisions."""
+
+    problem: Problem | None  # None: there is no document to select from
+    solution: Solution | None
+    sample: Sample | None
+    density: Density | None
+    sigma: float | None
+    reasons: tuple[str, ...]
+    filling_alpha: float | None
+    warnings: tuple[Notice, ...]
+    targets_active: int
+    targets_pending: int
+    targets_digest: str
+    documents_seen: int
+    live_documents: int | None
+
+
+@dataclass(frozen=True)
+class Member:
+    """What was last said of one selected document."""
+
+    probability: float
+    weight: float
+    multiplicity: int
+    key: bytes
+
+
+def revision_of(outcome: Outcome, store: PointStore, number: int) -> Revision:
+    """A revision without a predecessor: everything in it is new."""
+    slots, sample, solution = np.empty(0, np.int64), outcome.sample, outcome.solution
+    weights: Float64 = np.empty(0)
+    if sample is not None:
+        slots, weights = sample.chosen, sample.weights
+    names = [store.representative(slot) for slot in slots.tolist()]
+    order = np.array(sorted(range(len(names)), key=names.__getitem__), np.int64)
+    ids, slots, weights = [names[k] for k in order.tolist()], slots[order], weights[order]
+    probabilities = np.empty(0) if solution is None else solution.probabilities[slots]
+    rows = None if outcome.problem is None else outcome.problem.rows
+    return Revision(
+        number=number,
+        ids=ids,
+        keys=store.keys(slots),
+        probabilities=probabilities,
+        weights=weights,
+        densities=_densities(outcome.density, slots),
+        multiplicities=store.multiplicity[slots].copy(),
+        added=list(ids),
+        removed=[],
+        changed=list(ids),
+        exact=not outcome.reasons,
+        reasons=outcome.reasons,
+        short_of_budget=sample is None or sample.short_of_budget,
+        filling_alpha=outcome.filling_alpha,
+        digest=digest_of(ids, probabilities, weights),
+        tau=None if sample is None else sample.tau,
+        alpha=None if solution is None else solution.alpha,
+        sigma=outcome.sigma,
+        s=None if solution is None else solution.s,
+        transport_cost=0.0 if solution is None else solution.mass.transport_cost,
+        effective_sample_size=None if solution is None else solution.effective_sample_size,
+        support=0 if solution is None else len(solution.support),
+        truncated=0 if solution is None else int(solution.truncated.sum()),
+        short=0 if rows is None else int(rows.short.sum()),
+        targets_active=outcome.targets_active,
+        targets_pending=outcome.targets_pending,
+        targets_digest=outcome.targets_digest,
+        documents_seen=outcome.documents_seen,
+        live_documents=outcome.live_documents,
+        warnings=outcome.warnings,
+    )
+
+
+def follow(fresh: Revision, before: Revision | None, said: dict[str, Member], tolerance: float) -> Revision | None:
+    """The revision that follows another one, or None when nothing worth saying has changed.
+
+    A revision is made when membership, `exact`, `reasons`, the active targets, or a value to be said again changes. A
+    member is said again when it is new, its representative, point or multiplicity changes, or its probability or weight
+    has moved by more than `tolerance` (relative) since it was last said.
+
+    Args:
+        said: by id, what was last said of each member of `before`; brought up to date here.
+    """
+    present = set(fresh.ids)
+    removed = sorted(said.keys() - present)
+    added = [name for name in fresh.ids if name not in said]
+    changed = []
+    columns = zip(
+        fresh.ids,
+        fresh.probabilities.tolist(),
+        fresh.weights.tolist(),
+        fresh.multiplicities.tolist(),
+        fresh.keys,
+        strict=True,
+    )
+    updates: dict[str, Member] = {}
+    for name, probability, weight, multiplicity, key in columns:  # members are named: no array form
+        last = said.get(name)
+        if (
+            last is None
+            or last.key != key
+            or last.multiplicity != multiplicity
+            or _moved(probability, last.probability, tolerance)
+            or _moved(weight, last.weight, tolerance)
+        ):
+            changed.append(name)
+            updates[name] = Member(probability, weight, multiplicity, key)
+    if before is not None and not removed and not changed and _same_standing(fresh, before):
+        return None
+    for name in removed:
+        del said[name]
+    said.update(updates)
+    return replace(fresh, added=added, removed=removed, changed=changed)
+
+
+def _moved(now: float, before: float, tolerance: float) -> bool:
+    return abs(now - before) > tolerance * before
+
+
+def _same_standing(a: Revision, b: Revision) -> bool:
+    return (a.reasons, a.targets_digest, a.targets_active, a.targets_pending, a.short_of_budget) == (
+        b.reasons,
+        b.targets_digest,
+        b.targets_active,
+        b.targets_pending,
+        b.short_of_budget,
+    )
+
+
+def _densities(density: Density | None, slots: Int64) -> Float64:
+    values = np.full(len(slots), np.nan)
+    if density is not None:
+        known = density.settled[slots]
+        values[known] = density.values(slots[known])
+    return values

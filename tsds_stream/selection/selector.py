@@ -1,0 +1,395 @@
+"""The selector of one target set: documents in, revisions of the selection out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tsds_stream.selection.arithmetic import Bool, Float32, Float64
+from tsds_stream.selection.core import Core
+from tsds_stream.selection.exactness import worst_served
+from tsds_stream.selection.explain import Explanation, nearest_queries
+from tsds_stream.selection.explaining import explain_held, explain_vector
+from tsds_stream.selection.intake import usable
+from tsds_stream.selection.pool import Offered
+from tsds_stream.selection.revising import Member, Outcome, follow, revision_of
+from tsds_stream.selection.revision import AddReport, RemoveReport, Revision
+from tsds_stream.selection.settings import SelectorConfig
+from tsds_stream.selection.snapshot import Snapshot, read_state, write_state
+
+_STRUCTURAL = ("max_k", "slack", "scope", "capacity", "ttl", "refill", "max_ids", "kde_k", "index", "exact_limit")
+
+
+class Selector:
+    """Keeps the best `budget` documents seen so far for a set of target examples.
+
+    Whatever the order and the batches in which documents came, a revision that says `exact` is bit for bit the one that
+    a batch computation over the prefix gives. Not safe for use by several threads at once.
+
+    Args:
+        targets: (M, d) float32 finite, non-zero rows; normalised and rounded to the canonical grid here.
+        config: parameters; default `SelectorConfig()`.
+        target_ids: M distinct ids; default "0", "1", ….
+        target_weights: M positive numbers; default 1.
+        name: of the target set; part of the seed of the sample.
+
+    Raises:
+        ValueError: targets that cannot be used.
+    """
+
+    def __init__(
+        self,
+        targets: ArrayLike,
+        config: SelectorConfig | None = None,
+        target_ids: Sequence[str] | None = None,
+        target_weights: Sequence[float] | None = None,
+        name: str = "default",
+    ) -> None:
+        vectors = np.asarray(targets, dtype=np.float32)
+        if vectors.ndim != 2:
+            raise ValueError(f"targets must have shape (M, d), got {vectors.shape}")
+        ids = [str(k) for k in range(len(vectors))] if target_ids is None else list(target_ids)
+        self._core = Core(name, config or SelectorConfig(), vectors.shape[1])
+        self._core.targets.add(ids, vectors, target_weights)
+        self._core.create_pool()
+        self._start(None, {}, 0)
+
+    def _start(self, revision: Revision | None, said: dict[str, Member], number: int) -> None:
+        self._revision = revision
+        self._said = said
+        self._number = number
+        self._outcome: Outcome | None = None  # of the present state, unless the core has changed since
+        self._judged: tuple[Outcome, float] | None = None  # what the last refresh looked at, and with which tolerance
+
+    # -- settings -----------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        return self._core.name
+
+    @property
+    def config(self) -> SelectorConfig:
+        return self._core.config
+
+    @property
+    def dimension(self) -> int:
+        return self._core.dimension
+
+    @property
+    def sigma(self) -> float | None:
+        """The kernel width in use; None while `auto` has nothing to go by."""
+        return self._core.sigma()
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether sigma is final: given as a number, or frozen."""
+        return self._core.calibrated
+
+    @property
+    def documents_seen(self) -> int:
+        """Usable records so far, each counted once per delivery."""
+        return self._core.seen
+
+    @property
+    def max_k(self) -> int:
+        """Length of the shortlists; `auto` was resolved when the set was created."""
+        return self._core.max_k
+
+    def calibrate(self) -> float:
+        """Freeze `sigma = "auto"` at its present value; returns it.
+
+        Raises:
+            ValueError: there is no document or no target yet.
+        """
+        return self._core.calibrate()
+
+    def reconfigure(self, config: SelectorConfig) -> None:
+        """Take up other parameters on the present state.
+
+        Raises:
+            ValueError: a structural parameter differs, which needs the documents to be read again.
+        """
+        differing = [field for field in _STRUCTURAL if getattr(config, field) != getattr(self.config, field)]
+        if differing:
+            raise ValueError(f"{', '.join(differing)} cannot change on a running selector: read the documents again")
+        if config != self.config:
+            self._core.set_config(config)
+
+    # -- documents ----------------------------------------------------------------------------------------------
+
+    def add(
+        self,
+        ids: Sequence[str],
+        embeddings: ArrayLike,
+        tokens: ArrayLike | None = None,
+        timestamps: ArrayLike | None = None,
+        canonical: bool = False,
+    ) -> AddReport:
+        """Take in documents, new versions of documents, or redeliveries, in the order of the stream.
+
+        Args:
+            ids: n ids; where one is repeated its last record counts.
+            embeddings: (n, d) float32, of any length; with `canonical` the bytes of canonical rows, taken as they are.
+            tokens: (n,) integers; required with a token budget.
+            timestamps: (n,) int64 milliseconds of event time; required with a time to live.
+
+        Raises:
+            ValueError: shapes that do not fit, or a column that the configuration requires is missing. A record with a
+                non-finite or zero embedding or an unusable id is rejected in the report instead.
+        """
+        documents = usable(ids, embeddings, tokens, timestamps, self.dimension)
+        self._core.require(documents)
+        totals = Offered([], [])
+        expired = 0
+        for part in self._core.until_calibration(documents):
+            offered, old = self._core.add(part, canonical)
+            totals.held += offered.held
+            totals.keys += offered.keys
+            totals.admitted += offered.admitted
+            totals.duplicates += offered.duplicates + len(part.ids) - len(set(part.ids))
+            expired += old
+        return AddReport(
+            accepted=len(documents.ids),
+            admitted=totals.admitted,
+            duplicates=totals.duplicates,
+            expired=expired,
+            rejected=documents.rejected,
+            held=np.array(totals.held, np.int64),
+            keys=totals.keys,
+        )
+
+    def remove(self, ids: Sequence[str]) -> RemoveReport:
+        """Retract documents. An unknown id (never seen, or seen and not held) is counted, not an error."""
+        removed = self._core.remove(list(ids))
+        return RemoveReport(removed, len(ids) - removed)
+
+    def holds(self, ids: Sequence[str]) -> Bool:
+        """(n,) bool: ids that are held (on a shortlist or in its reserve, or anywhere in scope corpus)."""
+        known = self._core.pool.store.known(ids)
+        return np.array([name in known for name in ids], np.bool_)
+
+    def held(self) -> Iterator[tuple[str, bytes]]:
+        """(id, 16-byte point key) of every id that is held, by active and waiting targets."""
+        for store in self._core.stores():
+            pairs = list(store.items())
+            keys = store.keys(np.array([slot for _, slot in pairs], np.int64))
+            yield from ((name, key) for (name, _), key in zip(pairs, keys, strict=True))
+
+    # -- targets ------------------------------------------------------------------------------------------------
+
+    @property
+    def target_ids(self) -> list[str]:
+        """Ids of the active queries, ascending; identical targets are merged under the smallest id."""
+        return [query.id for query in self._core.active]
+
+    @property
+    def active_targets(self) -> list[str]:
+        """Ids of all targets that take part."""
+        return self._core.targets.ids_of(query.key for query in self._core.active)
+
+    @property
+    def pending_targets(self) -> list[str]:
+        """Ids of targets that wait until the past of the stream has been read again (`backfill`)."""
+        return self._core.pending_targets()
+
+    def add_targets(self, ids: Sequence[str], embeddings: ArrayLike, weights: Sequence[float] | None = None) -> None:
+        """Add targets, or change the embedding or weight of known ones.
+
+        Before the first document, for an embedding that is already a query, and in scope corpus they take part at once.
+        Otherwise they are pending until every live document has been given to `backfill` and `finish_backfill` was called;
+        a call made while others are pending starts the backfill anew for all.
+
+        Raises:
+            ValueError: targets that cannot be used; nothing is then added.
+        """
+        self._core.add_targets(list(ids), np.asarray(embeddings, dtype=np.float32), weights)
+
+    def remove_targets(self, ids: Sequence[str]) -> None:
+        """Withdraw targets; exact at once. Raises `KeyError` for an unknown id; nothing is then withdrawn."""
+        self._core.remove_targets(list(ids))
+
+    @property
+    def refill_needed(self) -> bool:
+        """Whether rows have lost points to retractions or expiry that only the past of the stream can replace."""
+        return self._core.refill_needed()
+
+    def begin_refill(self) -> None:
+        """Let short rows wait for a backfill, as late targets do; they take part meanwhile as they are."""
+        self._core.begin_late(refill=True)
+
+    def backfill(
+        self,
+        ids: Sequence[str],
+        embeddings: ArrayLike,
+        tokens: ArrayLike | None = None,
+        timestamps: ArrayLike | None = None,
+        canonical: bool = False,
+    ) -> AddReport:
+        """Give pending targets the past: every document live at their adoption, or the log up to there in its order.
+
+        Records of ids that changed since the adoption are left out. Arguments and report as in `add`.
+
+        Raises:
+            ValueError: as `add`; or nothing is pending.
+        """
+        documents = usable(ids, embeddings, tokens, timestamps, self.dimension)
+        self._core.require(documents)
+        offered = self._core.backfill(documents.latest(), canonical)
+        return AddReport(
+            accepted=len(documents.ids),
+            admitted=offered.admitted,
+            duplicates=offered.duplicates,
+            expired=0,
+            rejected=documents.rejected,
+            held=np.array(offered.held, np.int64),
+            keys=offered.keys,
+        )
+
+    def backfill_remove(self, ids: Sequence[str]) -> None:
+        """Retractions that stand in the log before the adoption."""
+        self._core.backfill_remove(list(ids))
+
+    def finish_backfill(self, complete: bool = True) -> None:
+        """The past has been read (or, with `complete` false, cannot be): pending targets become active.
+
+        Without the past their rows hold what is provably complete; the revision is provisional while one is short.
+        """
+        self._core.finish_late(complete)
+
+    # -- the selection ------------------------------------------------------------------------------------------
+
+    def refresh(self, tolerance: float = 0.0) -> Revision | None:
+        """The selection of the present state.
+
+        Args:
+            tolerance: relative change of a member's probability or weight, since it was last in `Revision.changed`, that
+                makes a new revision. With 0 every change does.
+
+        Returns:
+            The previous revision, the same object, when nothing worth saying has changed; None before there are an active
+            target and an accepted document.
+        """
+        core = self._core
+        if not core.active or core.seen == 0:
+            return None
+        outcome = self._last()
+        if self._judged is not None and self._judged[0] is outcome and tolerance >= self._judged[1]:
+            return self._revision
+        self._judged = (outcome, tolerance)
+        fresh = revision_of(outcome, core.pool.store, self._number + 1)
+        following = follow(fresh, self._revision, self._said, tolerance)
+        if following is not None:
+            self._revision, self._number = following, following.number
+        return self._revision
+
+    def renumber(self, last: int) -> None:
+        """Continue the series of revisions after number `last`."""
+        self._number = last
+
+    def preview(self, **settings: object) -> Revision:
+        """What other settings would select from the present state; publishes nothing.
+
+        Args:
+            settings: any non-structural fields of `SelectorConfig`: budget, alpha, sigma, spread, mode, seed, ….
+
+        Raises:
+            ValueError: a structural or unknown setting, an impossible value, or no documents yet.
+        """
+        structural = sorted(set(settings) & set(_STRUCTURAL))
+        if structural:
+            raise ValueError(f"{', '.join(structural)} cannot be previewed: the documents would have to be read again")
+        config = SelectorConfig(**{**self.config.model_dump(), **settings})
+        if not self._core.active or self._core.seen == 0:
+            raise ValueError("there is nothing to preview before a target and a document")
+        revision = revision_of(self._core.solve(config), self._core.pool.store, 0)
+        following = follow(revision, None, dict(self._said), 0.0)
+        return revision if following is None else following
+
+    def probabilities(self) -> tuple[list[str], Float64]:
+        """Every document with mass of the present state: ids ascending, (n,) float64 probabilities."""
+        solution = self._last().solution
+        if solution is None:
+            return [], np.empty(0)
+        names = [self._core.pool.store.representative(slot) for slot in solution.support.tolist()]
+        order = sorted(range(len(names)), key=names.__getitem__)
+        return [names[k] for k in order], solution.probabilities[solution.support[order]]
+
+    def densities(self, ids: Sequence[str]) -> Float64:
+        """(n,) float64 kernel densities of held documents of the present state; nan for one that is not indexed.
+
+        Raises:
+            KeyError: an id is not held.
+        """
+        slots = self._core.slots_of(ids)
+        density = self._last().density
+        values = np.ones(len(slots))
+        if density is not None:
+            values[:] = np.nan
+            indexed = (slots < len(density.counted)) & (
+                density.counted[np.minimum(slots, len(density.counted) - 1)] > 0
+            )
+            missing = np.unique(slots[indexed][~density.settled[slots[indexed]]])
+            if len(missing):
+                density.settle(missing)
+            values[indexed] = density.values(slots[indexed])
+        return values
+
+    def nearest_targets(self, ids: Sequence[str], count: int = 3) -> list[list[tuple[str, float]]]:
+        """For each held document its nearest active targets, by (exact distance, id). Raises `KeyError` if not held."""
+        vectors = self._core.pool.store.vectors[self._core.slots_of(ids)]
+        return nearest_queries(vectors, self._core.pool.queries, self.target_ids, count)
+
+    def served(self) -> list[tuple[str, float]]:
+        """Per active target that has a document, the mean distance of the mass that the plan gives it; worst first."""
+        outcome = self._last()
+        if outcome.problem is None or outcome.solution is None:
+            return []
+        distances = worst_served(outcome.solution, outcome.problem.weights).tolist()
+        names = [self.target_ids[row] for row in np.flatnonzero(self._core.pool.lists.counts).tolist()]
+        return sorted(zip(names, distances, strict=True), key=lambda pair: (-pair[1], pair[0]))
+
+    def explain(self, id: str) -> Explanation:
+        """Why a document is selected or not, of the present state."""
+        return explain_held(self._core, self._last(), id)
+
+    def explain_embedding(self, embedding: ArrayLike) -> Explanation:
+        """How near a document that is not held lies, and what it would get if it arrived: (d,) float32."""
+        vector: Float32 = np.asarray(embedding, dtype=np.float32)
+        documents = usable(["document"], vector[None], None, None, self.dimension)
+        if documents.rejected:
+            raise ValueError(f"the embedding is {documents.rejected[0][1].replace('_', '-')}")
+        return explain_vector(self._core, self._last(), vector)
+
+    def _last(self) -> Outcome:
+        """The selection of the present state, computed when it has changed."""
+        if self._outcome is None or self._core.changed:
+            if not self._core.active or self._core.seen == 0:
+                raise ValueError("there is no selection before a target and a document")
+            self._outcome = self._core.solve()
+        return self._outcome
+
+    # -- state --------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """A copy of the state, which `Snapshot.write` may write in another thread while this selector goes on."""
+        return write_state(self._core, self._revision, self._said, self._number)
+
+    def save(self, directory: str | Path) -> None:
+        """Write the state to a new or empty directory. Raises `OSError`."""
+        self.snapshot().write(Path(directory))
+
+    @classmethod
+    def load(cls, directory: str | Path) -> Selector:
+        """A selector that goes on where the saved one was.
+
+        Raises:
+            OSError: files are missing. ValueError: they are damaged or of another format.
+        """
+        selector = cls.__new__(cls)
+        core, revision, said, number = read_state(Path(directory))
+        selector._core = core
+        selector._start(revision, said, number)
+        return selector
