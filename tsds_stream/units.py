@@ -41,8 +41,8 @@ def format_duration(seconds: float) -> str:
     milliseconds = round(seconds * 1000, 6)
     for unit, length in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)):
         if milliseconds and milliseconds % length == 0:
-            return f"{milliseconds / length:g}{unit}"
-    return f"{milliseconds:g}ms" if milliseconds else "0s"
+            return f"{_plain(milliseconds / length)}{unit}"
+    return f"{_plain(milliseconds)}ms" if milliseconds else "0s"
 
 
 def format_size(size: int) -> str:
@@ -51,6 +51,11 @@ def format_size(size: int) -> str:
         if size and size % 1024**power == 0:
             return f"{size // 1024**power} {prefix}iB"
     return str(size)
+
+
+def _plain(number: float) -> str:
+    """Without exponent, and without zeros behind the point."""
+    return f"{number:.6f}".rstrip("0").rstrip(".")
 
 
 def _sum_of_parts(text: str, units: dict[str, float] | dict[str, int], wanted: str) -> float:

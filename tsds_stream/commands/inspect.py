@@ -183,8 +183,8 @@ def _verify(directory: Path, names: list[str], page: Page) -> ExitStatus:
         for record in records:
             try:
                 open_revision(directory, name, record["revision"]).verify()
-            except DamagedFileError as damage:
-                damages.append(damage)
+            except DamagedFileError as error:
+                damages.append(error)
         for damage in damages:
             page.warning(str(damage))
         page.line(f"{name}: {count(len(records), 'revision')} read, {count(len(damages), 'damage')} found.")

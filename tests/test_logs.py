@@ -1,0 +1,58 @@
+"""Structured logs: one line per event, readable by people or by machines, and never in the way."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+from tsds_stream.logs import LineLog
+
+
+def written(form: str, level: str = "debug", **fields: object) -> str:
+    stream = io.StringIO()
+    LineLog(level, form, stream, clock=lambda: 1_790_000_000.5).info("published", **fields)
+    return stream.getvalue()
+
+
+def test_a_text_line_quotes_only_what_needs_it():
+    line = written(
+        "text", set="default", revision=3, exact=True, cost=0.123456789, why="two words", none=None, ids=["a"]
+    )
+    assert line == (
+        '2026-09-21T14:13:20.500Z info    published set=default revision=3 exact=true cost=0.123457 why="two words" '
+        'none=none ids="[\\"a\\"]"\n'
+    )
+
+
+def test_a_json_line_has_time_level_and_event_first():
+    line = written("json", revision=3, counts={"a": 1})
+    assert list(json.loads(line).items()) == [
+        ("time", "2026-09-21T14:13:20.500Z"),
+        ("level", "info"),
+        ("event", "published"),
+        ("revision", 3),
+        ("counts", {"a": 1}),
+    ]
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_an_event_is_one_line_whatever_its_fields_hold(form: str):
+    assert len(written(form, text="a\nb\r\x1b[31m", odd=object()).splitlines()) == 1
+
+
+def test_a_field_cannot_pretend_to_be_the_level():
+    assert json.loads(written("json", level_="x"))["level"] == "info"
+
+
+def test_less_important_events_are_left_out():
+    assert written("text", level="warning") == ""
+
+
+def test_a_stream_that_is_gone_stops_nobody():
+    stream = io.StringIO()
+    log = LineLog(stream=stream)
+    stream.close()
+    log.error("disk full")
+    assert log.dropped == 1
