@@ -8,7 +8,6 @@ import pytest
 
 from tests.faulty_disk import CRASHES, FAULTS, Crash, FaultyDisk
 from tests.streams.stories import Story, letter
-from tsds_stream.streams import compaction
 from tsds_stream.streams.base import SinkError
 from tsds_stream.streams.directory import DirectorySink
 
@@ -195,17 +194,4 @@ def test_after_an_error_nothing_is_published_before_recovery(before, tmp_path):
     assert old.is_what(sink.recover())
     sink.commit(*arguments)
     new.check(where)
-    sink.close()
-
-
-def test_small_segments_are_merged_under_faults_too(tmp_path, monkeypatch):
-    monkeypatch.setattr(compaction, "MANY", 2)
-    story, sink = Story(), DirectorySink(tmp_path / "s", disk=FaultyDisk())
-    sink.recover()
-    held = {}
-    for step in range(12):
-        held = {**held, f"{step:02d}": (0.01, 1.0, 1)}
-        story, arguments = story.after({"a": dict(held)}, [], {"documents": step})
-        sink.commit(*arguments)
-    story.check(tmp_path / "s")
     sink.close()

@@ -4,11 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
-
-LARGE: Final = 16_384  # rows of the largest segment; bounds what one publication copies
-MANY: Final = 16  # smaller segments that may exist side by side
-SPARSE: Final = 0.5  # share of live rows below which a segment is given up
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,30 +15,42 @@ class Occupancy:
     live: int
 
 
-def segments_to_fold(segments: Sequence[Occupancy], incoming: int) -> list[int]:
-    """Numbers of the segments whose live rows move into the new one, ascending.
+@dataclass(frozen=True, slots=True)
+class Compaction:
+    """When rows are copied, and how many at a time.
 
-    A row is copied because a segment has become sparse (the dead rows pay for that), or because there are too many
-    small segments (then at least half of those go into one, as in a log-structured merge tree, so that a row is copied
-    a number of times that grows with the logarithm of the selection). One call folds at most `LARGE` live rows and
-    four per incoming row.
+    Attributes:
+        large: rows of the largest segment; bounds what one publication copies.
+        many: smaller segments that may exist side by side.
+        sparse: share of live rows below which a segment is given up.
     """
-    budget = LARGE + 4 * incoming
-    sparse = [segment for segment in segments if segment.live < SPARSE * segment.rows]
-    folded: list[Occupancy] = []
-    for segment in sorted(sparse, key=lambda one: one.live / one.rows):
-        if segment.live <= budget:
-            folded.append(segment)
-            budget -= segment.live
-    small = sorted(
-        (one for one in segments if one not in folded and one.live < LARGE // 2), key=lambda one: (one.live, one.number)
-    )
-    if len(small) > MANY:
-        moved = incoming + sum(one.live for one in folded)
-        for place, segment in enumerate(small):
-            if segment.live > budget or (len(small) - place <= MANY // 2 and segment.live > moved):
-                break
-            folded.append(segment)
-            budget -= segment.live
-            moved += segment.live
-    return sorted(one.number for one in folded)
+
+    large: int = 16_384
+    many: int = 16
+    sparse: float = 0.5
+
+    def segments_to_fold(self, segments: Sequence[Occupancy], incoming: int) -> list[int]:
+        """Numbers of the segments whose live rows move into the new one, ascending.
+
+        A row is copied because its segment has become sparse (the dead rows pay for that), or because there are too
+        many small segments: then at least half of those become one, as in a log-structured merge tree, so that a row
+        is copied a number of times that grows with the logarithm of the selection. One call folds at most `large` live
+        rows and four per incoming row.
+        """
+        budget = self.large + 4 * incoming
+        folded: list[Occupancy] = []
+        sparse = [segment for segment in segments if segment.live < self.sparse * segment.rows]
+        for segment in sorted(sparse, key=lambda one: one.live / one.rows):
+            if segment.live <= budget:
+                folded.append(segment)
+                budget -= segment.live
+        rest = [segment for segment in segments if segment not in folded and segment.live < self.large // 2]
+        if len(rest) > self.many:
+            moved = incoming + sum(segment.live for segment in folded)
+            for left, segment in zip(range(len(rest), 0, -1), sorted(rest, key=lambda one: one.live), strict=True):
+                if segment.live > budget or (left <= self.many // 2 and segment.live > moved):
+                    break
+                folded.append(segment)
+                budget -= segment.live
+                moved += segment.live
+        return sorted(segment.number for segment in folded)

@@ -17,6 +17,7 @@ from tsds_stream.lock import LockedError, WriterLock
 from tsds_stream.records import DeadLetter, Json
 from tsds_stream.sealed import DamagedFileError, seal, unseal
 from tsds_stream.streams.base import Committed, Positions, Publication, SinkError
+from tsds_stream.streams.compaction import Compaction
 from tsds_stream.streams.dead_letters import encode_dead_letter
 from tsds_stream.streams.layout import Layout
 from tsds_stream.streams.revisions import StoredRevision
@@ -38,6 +39,7 @@ class DirectorySink:
         keep_revisions: how many of each target set are kept.
         pinned: revisions that are kept besides.
         selection_file: also write `SET/selection.jsonl` with every revision, at a cost in proportion to its size.
+        compaction: when segments are written anew.
         disk: where a test injects faults.
 
     Raises:
@@ -51,6 +53,7 @@ class DirectorySink:
         keep_revisions: int = 100,
         pinned: Pinned = lambda name: (),
         selection_file: bool = False,
+        compaction: Compaction | None = None,
         disk: Disk | None = None,
     ) -> None:
         if keep_revisions < 1:
@@ -59,6 +62,7 @@ class DirectorySink:
         self._keep = keep_revisions
         self._pinned = pinned
         self._selection_file = selection_file
+        self._compaction = compaction if compaction is not None else Compaction()
         self._disk = disk if disk is not None else Disk()
         self._sets: dict[str, SetWriter] = {}
         self._positions: Positions | None = None
@@ -142,7 +146,7 @@ class DirectorySink:
         return self._sets[name]
 
     def _writer(self, name: str) -> SetWriter:
-        return SetWriter(self._disk, self.layout.of(name), name)
+        return SetWriter(self._disk, self.layout.of(name), name, self._compaction)
 
     def _derive(self, writer: SetWriter) -> None:
         """Make what follows from the commit; by then it is durable."""

@@ -15,7 +15,7 @@ from tsds_stream.durable import TEMPORARY, Disk, make_directories, write_atomica
 from tsds_stream.records import Json
 from tsds_stream.sealed import DamagedFileError, seal
 from tsds_stream.streams.base import Publication, Sent, SinkError
-from tsds_stream.streams.compaction import LARGE, Occupancy, segments_to_fold
+from tsds_stream.streams.compaction import Compaction, Occupancy
 from tsds_stream.streams.layout import SetLayout, numbered
 from tsds_stream.streams.manifest import MEMBER, Manifest, read_manifest, read_members, write_manifest
 from tsds_stream.streams.segments import Row, Segment, SegmentInfo, write_segment
@@ -56,11 +56,12 @@ EMPTY = SetState(None, np.empty(0, object), np.empty(0, MEMBER), {}, {}, 1)
 class SetWriter:
     """Files of one target set. Nothing that it writes counts before the commit of the whole directory says so."""
 
-    def __init__(self, disk: Disk, layout: SetLayout, name: str) -> None:
+    def __init__(self, disk: Disk, layout: SetLayout, name: str, compaction: Compaction) -> None:
         self.name = name
         self.layout = layout
         self.state = EMPTY
         self._disk = disk
+        self._compaction = compaction
         # Segments of each manifest that is kept; None: the manifest cannot be read, so nobody knows.
         self._manifests: dict[int, frozenset[int] | None] = {}
 
@@ -138,7 +139,9 @@ class SetWriter:
         rows = [Row.of(upsert, publication.keys[i]) for upsert, i in zip(upserts, incoming, strict=True)]
         fresh = np.flatnonzero(table["segment"] == 0)
         live.pop(0, None)
-        folded = segments_to_fold([Occupancy(n, old.segments[n].rows, live[n]) for n in live], len(rows))
+        folded = self._compaction.segments_to_fold(
+            [Occupancy(n, old.segments[n].rows, live[n]) for n in live], len(rows)
+        )
         moved = [np.flatnonzero(table["segment"] == number) for number in folded]
         for number, places in zip(folded, moved, strict=True):
             segment = Segment(self.layout, old.segments[number])
@@ -150,11 +153,12 @@ class SetWriter:
         segments = {number: old.segments[number] for number in live}
         target = np.concatenate([fresh, *moved])
         next_segment = old.next_segment
-        for start in range(0, len(rows), LARGE):
-            part = rows[start : start + LARGE]
+        large = self._compaction.large
+        for start in range(0, len(rows), large):
+            part = rows[start : start + large]
             segments[next_segment] = write_segment(self._disk, self.layout, next_segment, part)
             live[next_segment] = len(part)
-            places = target[start : start + LARGE]
+            places = target[start : start + large]
             table["segment"][places] = next_segment
             table["row"][places] = np.arange(len(part))
             next_segment += 1

@@ -1,0 +1,431 @@
+"""The snapshot directory holds every revision whole, and says so when it does not."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.faulty_disk import FAULTS, Crash, FaultyDisk
+from tests.streams.stories import Story, key_of, letter, publication, sent
+from tsds_stream.digests import digest_of
+from tsds_stream.sealed import DamagedFileError, seal, unseal
+from tsds_stream.streams.base import Publication, SinkError
+from tsds_stream.streams.compaction import Compaction
+from tsds_stream.streams.directory import DirectorySink
+from tsds_stream.streams.revisions import (
+    NoSuchRevisionError,
+    difference,
+    latest_revision,
+    list_revisions,
+    open_revision,
+    target_sets,
+)
+
+
+def opened(root, story=None, **options):
+    sink = DirectorySink(root, **{"disk": FaultyDisk(), **options})
+    committed = sink.recover()
+    assert (story or Story()).is_what(committed)
+    return sink
+
+
+def published(root, *revisions, **options):
+    """A directory with these revisions of the set "a"."""
+    story, sink = Story(), opened(root, **options)
+    for step, members in enumerate(revisions):
+        story, arguments = story.after({"a": members}, [], {"documents": step})
+        sink.commit(*arguments)
+    sink.close()
+    return story
+
+
+FIRST = {"x": (0.5, 1.0, 1), "y": (0.25, 2.0, 1), "ä": (0.25, 2.0, 2)}
+SECOND = {"x": (0.5, 1.0, 1), "ä": (0.375, 1.5, 3), "b": (0.125, 4.0, 1)}
+MORE = {"q": (0.0, 1.0, 1), "r": (0.0, 1.0, 1)}  # with these, the second revision still uses the first segment
+
+
+def test_a_new_directory_holds_nothing(tmp_path):
+    sink = opened(tmp_path / "deep" / "selection")
+    sink.close()
+    assert target_sets(tmp_path / "deep" / "selection") == []
+    assert target_sets(tmp_path / "nowhere") == []
+
+
+def test_revisions_are_read_back_as_they_were(tmp_path):
+    story = published(tmp_path, FIRST, SECOND)
+    story.check(tmp_path)
+    assert target_sets(tmp_path) == ["a"]
+    records, damages = list_revisions(tmp_path, "a")
+    assert [record["size"] for record in records] == [3, 3]
+    assert damages == []
+    first = open_revision(tmp_path, "a", 1)
+    assert first.ids == ["x", "y", "ä"]
+    assert first[1]["text"] == "text of y"
+    assert first.find("ä") == 2
+    assert first.find("b") is None
+    assert first.sent[2] == sent(FIRST)["ä"]
+    assert first.record["digest"] == digest_of(first.ids, first.probabilities, first.weights)
+    with pytest.raises(IndexError):
+        first[3]
+
+
+def test_the_difference_between_two_revisions(tmp_path):
+    published(tmp_path, FIRST, SECOND)
+    change = difference(open_revision(tmp_path, "a", 1), open_revision(tmp_path, "a", 2))
+    assert change.added == ["b"]
+    assert change.removed == ["y"]
+    assert change.changed == [("ä", sent(FIRST)["ä"], sent(SECOND)["ä"])]
+
+
+def test_exact_values_are_kept_where_consumers_hold_older_ones(tmp_path):
+    sink = opened(tmp_path)
+    one = publication("a", 1, {}, FIRST)
+    sink.commit([one], [], {"documents": 1})
+    exact = [0.5000001, 0.25, 0.2499999]
+    record = {**one.revision, "revision": 2, "digest": digest_of(["x", "y", "ä"], exact, [1.0, 2.0, 2.0])}
+    sink.commit([Publication("a", record, [], [], [], (["x", "y", "ä"], exact, [1.0, 2.0, 2.0]))], [], {"documents": 2})
+    assert sink.recover().members["a"] == sent(FIRST)
+    revision = open_revision(tmp_path, "a")
+    revision.verify()
+    assert revision.probabilities.tolist() == exact
+    assert revision[0]["probability"] == 0.5000001
+    assert len(list((tmp_path / "a" / "segments").iterdir())) == 2
+    sink.close()
+
+
+def test_positions_alone_are_a_commit(tmp_path):
+    story = published(tmp_path, FIRST)
+    sink = opened(tmp_path, story)
+    story, arguments = story.after({}, [], {"documents": 77, "deep": [1, {"a": None}]})
+    sink.commit(*arguments)
+    assert story.is_what(sink.recover())
+    sink.close()
+
+
+def test_an_empty_revision_can_be_published_and_followed(tmp_path):
+    published(tmp_path, FIRST, {}, SECOND).check(tmp_path)
+    assert len(open_revision(tmp_path, "a", 2)) == 0
+    open_revision(tmp_path, "a", 2).verify()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda one: one.revision.update(revision=3),
+        lambda one: one.removed.append("not there"),
+        lambda one: one.members[0].append("zz"),
+        lambda one: one.upserts.pop(),
+        lambda one: one.members[0].reverse(),
+    ],
+    ids=["number", "unknown", "extra", "missing", "order"],
+)
+def test_a_publication_that_does_not_follow_is_refused(tmp_path, spoil):
+    story = published(tmp_path, FIRST)
+    sink = opened(tmp_path, story)
+    wrong = publication("a", 2, FIRST, SECOND)
+    spoil(wrong)
+    with pytest.raises(SinkError):
+        sink.commit([wrong], [letter("late")], {"documents": 9})
+    assert story.is_what(sink.recover())
+    sink.commit([publication("a", 2, FIRST, SECOND)], [], {"documents": 9})
+    sink.close()
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a b", "é", "commit.json", "writer.lock", "x" * 201])
+def test_a_set_with_an_impossible_name_is_refused(tmp_path, name):
+    sink = opened(tmp_path / "s")
+    with pytest.raises(SinkError, match="cannot be named"):
+        sink.commit([publication(name, 1, {}, FIRST)], [], {})
+    assert Story().is_what(sink.recover())
+    sink.close()
+
+
+def test_a_second_writer_is_told_who_is_first(tmp_path):
+    sink = opened(tmp_path)
+    with pytest.raises(SinkError, match=rf"The directory {tmp_path} has a writer already: process \d+ on "):
+        DirectorySink(tmp_path)
+    sink.close()
+    opened(tmp_path).close()
+
+
+def test_the_lock_of_a_killed_writer_is_free(tmp_path):
+    code = "import sys, time; from tsds_stream.streams.directory import DirectorySink\n"
+    code += "sink = DirectorySink(sys.argv[1]); print('held', flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE) as child:
+        assert child.stdout.readline() == b"held\n"
+        with pytest.raises(SinkError, match=f"process {child.pid} on "):
+            DirectorySink(tmp_path)
+        child.kill()
+    opened(tmp_path).close()
+
+
+def test_the_heartbeat_tells_time_and_positions(tmp_path):
+    sink = opened(tmp_path)
+    sink.heartbeat({"documents": 3}, 1_700_000_000_000)
+    assert unseal(tmp_path / "heartbeat.json", "") == {"positions": {"documents": 3}, "time": 1_700_000_000_000}
+    sink.close()
+
+
+def test_dead_letters_come_back_byte_by_byte_and_may_be_moved_away(tmp_path):
+    letters = [
+        letter("decode", b"\xff\x00\n"),
+        letter("empty", b""),
+        letter("none", None),
+        letter("text", "é".encode()),
+    ]
+    story, sink = Story(), opened(tmp_path)
+    story, arguments = story.after({}, letters, {"documents": 1})
+    sink.commit(*arguments)
+    story.check(tmp_path)
+    sink.close()
+    (tmp_path / "dead-letters.jsonl").rename(tmp_path / "handled.jsonl")
+    story.letters = []
+    for reason in ("next", "last"):
+        sink = opened(tmp_path, story)
+        story, arguments = story.after({}, [letter(reason)], {"documents": 2})
+        sink.commit(*arguments)
+        story.check(tmp_path)
+        sink.close()
+
+
+def test_dead_letters_that_lost_their_end_are_reported(tmp_path):
+    story, sink = Story(), opened(tmp_path)
+    sink.commit(*story.after({}, [letter("one"), letter("two")], {})[1])
+    sink.close()
+    path = tmp_path / "dead-letters.jsonl"
+    path.write_bytes(path.read_bytes()[:-5])
+    sink = DirectorySink(tmp_path)
+    with pytest.raises(SinkError, match=r"dead-letters.jsonl has \d+ bytes, and \d+ were committed.*move it away"):
+        sink.recover()
+    sink.close()
+
+
+def test_one_file_for_people_is_best_first(tmp_path):
+    published(tmp_path, FIRST, SECOND, selection_file=True)
+    lines = [orjson.loads(line) for line in (tmp_path / "a" / "selection.jsonl").read_bytes().splitlines()]
+    assert [line["id"] for line in lines] == ["x", "ä", "b"]
+    assert [line["weight"] for line in lines] == [1.0, 1.5, 4.0]
+
+
+def test_ties_in_the_file_for_people_go_by_id(tmp_path):
+    published(tmp_path, FIRST, selection_file=True)
+    lines = (tmp_path / "a" / "selection.jsonl").read_bytes().splitlines()
+    assert [orjson.loads(line)["id"] for line in lines] == ["x", "y", "ä"]
+
+
+def test_what_is_not_there_is_named_with_what_is(tmp_path):
+    published(tmp_path, *[FIRST, SECOND] * 3, keep_revisions=3)
+    with pytest.raises(NoSuchRevisionError, match="no revision of a target set 'b': it has a"):
+        latest_revision(tmp_path, "b")
+    with pytest.raises(NoSuchRevisionError, match="does not hold revision 2; it keeps 3 of them, from 4 to 6"):
+        open_revision(tmp_path, "a", 2)
+    with pytest.raises(NoSuchRevisionError, match="nothing was published there yet"):
+        open_revision(tmp_path / "none", "a")
+
+
+def test_kept_and_pinned_revisions_stay_whole_and_others_go(tmp_path):
+    pins = {2, 5}
+    story = Story()
+    sink = opened(tmp_path, keep_revisions=3, pinned=lambda name: pins if name == "a" else (), compaction=TIGHT)
+    history = {}
+    for step in range(1, 16):
+        members = {f"{i:02d}": (0.01, 1.0, step if i % 5 == 0 else 1) for i in range(step, step + 12)}
+        story, arguments = story.after({"a": members}, [], {"documents": step})
+        sink.commit(*arguments)
+        history[step] = members
+        if step == 9:
+            pins.discard(2)
+    kept = [record["revision"] for record in list_revisions(tmp_path, "a")[0]]
+    assert kept == [5, 13, 14, 15]
+    for number in kept:
+        revision = open_revision(tmp_path, "a", number)
+        revision.verify()
+        assert dict(zip(revision.ids, revision.sent, strict=True)) == sent(history[number])
+    files = {path.name for path in (tmp_path / "a" / "segments").iterdir()}
+    assert story.is_what(sink.recover())
+    assert {path.name for path in (tmp_path / "a" / "segments").iterdir()} == files
+    sink.close()
+
+
+def test_neither_dead_rows_nor_segments_pile_up(tmp_path):
+    story, sink = Story(), opened(tmp_path, keep_revisions=1)
+    held = {f"{i:04d}": (0.001, 1.0, 1) for i in range(300)}
+    for step in range(120):
+        held = {**held, f"{1000 + step:04d}": (0.001, 1.0, 1)}
+        held.pop(min(held))
+        story, arguments = story.after({"a": dict(held)}, [], {"documents": step})
+        sink.commit(*arguments)
+    story.check(tmp_path)
+    manifest = open_revision(tmp_path, "a").manifest
+    assert len(manifest.segments) <= 18
+    assert sum(info.rows for info in manifest.segments) <= 2 * len(held) + 20
+    sink.close()
+
+
+def test_a_large_revision_is_spread_over_segments(tmp_path):
+    members = {f"{i:03d}": (0.001, 1.0, 1) for i in range(50)}
+    story = published(tmp_path, members, compaction=Compaction(large=16))
+    story.check(tmp_path)
+    assert [info.rows for info in open_revision(tmp_path, "a").manifest.segments] == [16, 16, 16, 2]
+
+
+DAMAGES = {
+    "flipped": lambda data, at: data[:at] + bytes([data[at] ^ 8]) + data[at + 1 :],
+    "cut": lambda data, at: data[:at],
+    "missing": None,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_anywhere_in_a_revision_is_found_and_named(tmp_path, damage):
+    root = tmp_path / "s"
+    published(root, FIRST | MORE, SECOND | MORE)
+    files = [path for path in (root / "a").rglob("*") if path.is_file() and "1." not in path.name]
+    files += [root / "a" / "segments" / name for name in ("00000001.jsonl", "00000001.index")]
+    assert len(files) == 7
+    for path in files:
+        whole = path.read_bytes()
+        for at in range(0, len(whole), 7):
+            if damage == "missing":
+                path.unlink()
+            else:
+                path.write_bytes(DAMAGES[damage](whole, at))
+            with pytest.raises((DamagedFileError, NoSuchRevisionError)) as caught:
+                open_revision(root, "a").verify()
+            if isinstance(caught.value, DamagedFileError):
+                assert caught.value.path == path
+                assert str(path) in str(caught.value)
+                assert caught.value.remedy in str(caught.value)
+            else:
+                assert path.name == "LATEST"
+            path.write_bytes(whole)
+            if damage == "missing":
+                break
+    open_revision(root, "a").verify()
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_in_what_is_committed_stops_the_writer_with_a_sentence(tmp_path, damage):
+    root = tmp_path / "s"
+    story = published(root, FIRST | MORE, SECOND | MORE)
+    names = ["commit.json", "a/manifests/00000002.json", "a/manifests/00000002.members", "a/segments/00000001.index"]
+    for name in names:
+        path = root / name
+        whole = path.read_bytes()
+        for at in range(0, len(whole), 11):
+            if damage == "missing":
+                path.unlink()
+            else:
+                path.write_bytes(DAMAGES[damage](whole, at))
+            sink = DirectorySink(root, disk=FaultyDisk())
+            with pytest.raises(SinkError, match=path.name) as caught:
+                sink.recover()
+            assert "Restore" in str(caught.value)
+            sink.close()
+            path.write_bytes(whole)
+            if damage == "missing":
+                break
+    opened(root, story).close()
+
+
+def test_a_damaged_line_is_not_copied_into_a_new_segment(tmp_path):
+    story = published(tmp_path, FIRST)
+    path = tmp_path / "a" / "segments" / "00000001.jsonl"
+    path.write_bytes(path.read_bytes().replace(b"text of y", b"test of y"))
+    sink = opened(tmp_path, story)
+    with pytest.raises(SinkError, match=r"00000001.jsonl is damaged in line 2"):
+        sink.commit(*story.after({"a": {"y": FIRST["y"]}}, [], {})[1])
+    assert story.is_what(sink.recover())
+    sink.close()
+
+
+def test_a_damaged_latest_is_made_anew_by_the_writer(tmp_path):
+    story = published(tmp_path, FIRST, SECOND)
+    for content in (b"", b"{}", seal({"revision": 1, "set": "a"}), None):
+        if content is None:
+            (tmp_path / "a" / "LATEST").unlink()
+        else:
+            (tmp_path / "a" / "LATEST").write_bytes(content)
+        opened(tmp_path, story).close()
+        assert latest_revision(tmp_path, "a") == 2
+
+
+def test_damage_in_an_older_revision_is_listed_and_does_not_stop_the_writer(tmp_path):
+    story = published(tmp_path, FIRST, SECOND)
+    (tmp_path / "a" / "manifests" / "00000001.json").write_bytes(b"?")
+    sink = opened(tmp_path, story, keep_revisions=1)
+    records, damages = list_revisions(tmp_path, "a")
+    assert [record["revision"] for record in records] == [2]
+    assert [damage.path.name for damage in damages] == ["00000001.json"]
+    story, arguments = story.after({"a": FIRST}, [], {"documents": 5})
+    sink.commit(*arguments)
+    story.check(tmp_path)
+    assert story.is_what(sink.recover())
+    assert list_revisions(tmp_path, "a")[1] == []
+    sink.close()
+
+
+def test_the_directory_of_a_newer_version_is_left_alone(tmp_path):
+    (tmp_path / "commit.json").write_bytes(seal({"format": 2}))
+    sink = DirectorySink(tmp_path)
+    with pytest.raises(SinkError, match="has format 2, and this version reads 1"):
+        sink.recover()
+    sink.close()
+
+
+def test_real_syncs_work_too(tmp_path):
+    sink = DirectorySink(tmp_path / "s")
+    sink.recover()
+    story, arguments = Story().after({"a": FIRST}, [letter("one")], {"documents": 1})
+    sink.commit(*arguments)
+    sink.heartbeat({"documents": 1}, 5)
+    sink.close()
+    story.check(tmp_path / "s")
+    copy = shutil.copytree(tmp_path / "s", tmp_path / "copy")
+    story.check(copy)
+
+
+TIGHT = Compaction(large=8, many=2)
+MEMBERS = st.dictionaries(
+    st.sampled_from(["a", "b", "c", "dd", "é", "𝄞", "z" * 30, "\x00", "10", "9"]),
+    st.tuples(st.floats(0, 1), st.floats(0, 100), st.integers(1, 5)),
+)
+COMMITS = st.tuples(
+    st.dictionaries(st.sampled_from(["one", "two"]), MEMBERS),
+    st.integers(0, 2),
+    st.one_of(st.none(), st.tuples(st.integers(0, 70), st.sampled_from(FAULTS))),
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(steps=st.lists(COMMITS, max_size=12), keep=st.integers(1, 4))
+def test_any_sequence_of_commits_and_faults_leaves_what_a_dictionary_says(tmp_path_factory, steps, keep):
+    root = tmp_path_factory.mktemp("story") / "s"
+    story = Story()
+    for position, (changes, count, fault) in enumerate(steps):
+        sink = opened(root, story, keep_revisions=keep, compaction=TIGHT)
+        sink.close()
+        disk = FaultyDisk() if fault is None else FaultyDisk(*fault)
+        new, arguments = story.after(changes, [letter("poison")] * count, {"documents": position})
+        sink = None
+        try:
+            sink = DirectorySink(root, keep_revisions=keep, compaction=TIGHT, disk=disk)
+            sink.recover()
+            sink.commit(*arguments)
+            story = new
+        except (Crash, SinkError):
+            if sink is not None:
+                sink.close()
+            sink = DirectorySink(root, keep_revisions=keep, compaction=TIGHT, disk=FaultyDisk())
+            story = new if new.is_what(sink.recover()) else story
+        sink.close()
+        story.check(root)
+    sink = opened(root, story, keep_revisions=keep, compaction=TIGHT)
+    assert all(key_of(name) == one.key for held in sink.recover().members.values() for name, one in held.items())
+    sink.close()
