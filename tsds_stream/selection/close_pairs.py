@@ -111,15 +111,17 @@ def accumulate_density(fold: Fold, a: Points, b: Points, sigma: float, b_weights
     Returns:
         (len(a),) int64 in units of 2^-32, the same bits in any order of the points.
     """
-    if threads <= 1 or len(a) * len(b) < _THREADED:
-        return _accumulated(fold, a, b, sigma, b_weights)
+    # Held throughout: switching the number of BLAS threads at every tile would stall the other thread.
+    with one_blas_thread():
+        if threads <= 1 or len(a) * len(b) < _THREADED:
+            return _accumulated(fold, a, b, sigma, b_weights)
 
-    def part(positions: Int64) -> tuple[Int64, Survival]:
-        own = replace(fold, survival=Survival())
-        return _accumulated(own, replace(a, rows=a.slots(positions)), b, sigma, b_weights), own.survival
+        def part(positions: Int64) -> tuple[Int64, Survival]:
+            own = replace(fold, survival=Survival())
+            return _accumulated(own, replace(a, rows=a.slots(positions)), b, sigma, b_weights), own.survival
 
-    with ThreadPoolExecutor(threads) as pool:
-        parts = list(pool.map(part, np.array_split(np.arange(len(a)), threads)))
+        with ThreadPoolExecutor(threads) as pool:
+            parts = list(pool.map(part, np.array_split(np.arange(len(a)), threads)))
     for _, survival in parts:
         fold.survival.add(survival)
     return np.concatenate([sums for sums, _ in parts])
@@ -144,8 +146,7 @@ def _accumulated(fold: Fold, a: Points, b: Points, sigma: float, b_weights: Int6
             np.rint(tile, out=tile)
             weights = b_weights[j[0] : j[0] + tile.shape[1]]
             if float(np.abs(weights).sum()) < _EXACT_FLOAT:
-                with one_blas_thread():
-                    sums = (tile @ weights.astype(np.float64)).astype(np.int64)
+                sums = (tile @ weights.astype(np.float64)).astype(np.int64)
             else:
                 sums = tile.astype(np.int64) @ weights
             out[i[0] : i[0] + tile.shape[0]] += sums
