@@ -1,0 +1,188 @@
+"""One run of the engine, from what the sink holds to a clean leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from tsds_stream.checkpoint import CheckpointStore
+from tsds_stream.embedding.base import Embedder, EmbedderError, FingerprintMismatch
+from tsds_stream.engine.checkpointing import Checkpointer
+from tsds_stream.engine.clock import Clock, SystemClock
+from tsds_stream.engine.intake import Intake
+from tsds_stream.engine.late import LateWork, TargetReader
+from tsds_stream.engine.loop import Loop, Parts
+from tsds_stream.engine.options import Options
+from tsds_stream.engine.preparation import Preparer
+from tsds_stream.engine.publisher import Publisher
+from tsds_stream.engine.recovery import Restored, restore
+from tsds_stream.engine.statistics import Progress, SetStatistics, Statistics
+from tsds_stream.engine.stop import Stop, stop_on_signals
+from tsds_stream.engine.target_set import TargetsError, TargetSet, embedded, fingerprint
+from tsds_stream.engine.texts import Texts
+from tsds_stream.exit_status import CommandError, ExitStatus
+from tsds_stream.logs import LineLog, Log
+from tsds_stream.payloads import PayloadError, PayloadStore
+from tsds_stream.records import Target
+from tsds_stream.selection.selector import Selector
+from tsds_stream.selection.settings import SelectorConfig
+from tsds_stream.streams.base import Committed, Sink, SinkError, Source, SourceError
+
+_STATUS: list[tuple[type[Exception], ExitStatus]] = [
+    (FingerprintMismatch, ExitStatus.STATE),
+    (SinkError, ExitStatus.STATE),
+    (PayloadError, ExitStatus.STATE),
+    (SourceError, ExitStatus.INPUT),
+    (TargetsError, ExitStatus.INPUT),
+    (EmbedderError, ExitStatus.INPUT),
+]
+
+
+class Engine:
+    """Reads documents from a source and publishes, per target set, revisions of the selection to a sink.
+
+    An engine runs once. It may be killed at any moment: the next one goes on where the sink's last commit stands.
+
+    Args:
+        open_source: a new instance of the documents' source; called again for each re-reading of the past.
+        sink: where revisions go; it is closed with the engine, as are the embedder and every source.
+        embedder: for documents and targets that bring no vector.
+        configs: parameters by name of the target set.
+        readers: the examples by name of the target set.
+        checkpoints: of the selectors' state.
+        payloads: of the documents that are held.
+        clock, log: of the run.
+        stop: lets another thread end the run.
+        progress: called a few times per second with `statistics`.
+    """
+
+    def __init__(
+        self,
+        *,
+        open_source: Callable[[], Source],
+        sink: Sink,
+        embedder: Embedder,
+        configs: dict[str, SelectorConfig],
+        readers: dict[str, TargetReader],
+        checkpoints: CheckpointStore,
+        payloads: PayloadStore,
+        options: Options | None = None,
+        clock: Clock | None = None,
+        log: Log | None = None,
+        stop: Stop | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.statistics = Statistics(sets={name: SetStatistics() for name in configs})
+        self.selectors: dict[str, Selector] = {}  # by target set, once the run has begun
+        self._open_source = open_source
+        self._sink = sink
+        self._embedder = embedder
+        self._configs = configs
+        self._readers = readers
+        self._checkpoints = checkpoints
+        self._payloads = payloads
+        self._options = options or Options()
+        self._clock = clock or SystemClock()
+        self._log = log or LineLog()
+        self._stop = stop or Stop()
+        self._progress = progress
+
+    def run(self) -> ExitStatus:
+        """Follow the stream to its end, or until SIGTERM or SIGINT; publish, checkpoint, and leave.
+
+        Raises:
+            CommandError: it cannot go on; the sentence says why and what to do. What was committed stays committed.
+        """
+        with stop_on_signals(self._stop):
+            try:
+                with ExitStack() as stack:
+                    self._run(stack)
+            except tuple(kind for kind, _ in _STATUS) as error:
+                status = next(status for kind, status in _STATUS if isinstance(error, kind))
+                raise CommandError(str(error), status) from error
+        return ExitStatus.OK
+
+    def _run(self, stack: ExitStack) -> None:
+        stack.callback(self._embedder.close)
+        stack.callback(self._sink.close)
+        stack.callback(self._payloads.close)
+        committed = self._sink.recover()
+        targets = {name: _examples(name, reader) for name, reader in self._readers.items()}
+        texts = Texts(self._payloads, self.statistics, self._log)
+        preparer = Preparer(self._embedder, self._clock, self.statistics, self._log, self._stop.wait)
+        _adopt_dimension(self._embedder, targets)
+        restored = restore(self._checkpoints, committed, self._configs, self._embedder.fingerprint, texts, self._log)
+        sets = [self._target_set(name, targets[name], restored, committed, preparer) for name in self._configs]
+        self.selectors = {one.name: one.selector for one in sets}
+        source = self._open_source()
+        stack.callback(source.close)
+        source.seek(restored.positions)
+        intake = Intake(sets, texts, self._clock, self.statistics)
+        late = LateWork(
+            sets,
+            self._readers,
+            self._open_source,
+            preparer,
+            intake,
+            self._clock,
+            self._options,
+            self._log,
+            restored.late,
+        )
+        stack.callback(late.close)
+        parts = Parts(
+            sets=sets,
+            source=source,
+            sink=self._sink,
+            texts=texts,
+            late=late,
+            intake=intake,
+            preparer=preparer,
+            checkpointer=Checkpointer(self._checkpoints, texts, self._clock, self.statistics, self._log),
+            positions=restored.positions,
+            committed=committed.positions,
+            embedder=self._embedder.fingerprint,
+        )
+        self._log.info(
+            "started",
+            sets=list(self._configs),
+            revisions={one.name: one.publisher.number for one in sets},
+            resumed=restored.positions is not None,
+        )
+        Loop(parts, self._options, self._clock, self._log, self.statistics, self._stop, self._progress).run()
+
+    def _target_set(
+        self, name: str, targets: list[Target], restored: Restored, committed: Committed, preparer: Preparer
+    ) -> TargetSet:
+        record = committed.revisions.get(name)
+        publisher = Publisher(
+            name, self._options.weight_change, self._embedder.fingerprint, record, committed.members.get(name, {})
+        )
+        if name in restored.selectors:
+            selector, declared = restored.selectors[name], restored.declared[name]
+        else:
+            examples = embedded(name, targets, preparer, self._embedder.dimension)
+            selector = Selector(examples.vectors, self._configs[name], examples.ids, examples.weights, name)
+            declared = {target.id: fingerprint(target) for target in targets}
+        selector.renumber(publisher.number)
+        numbers = self.statistics.sets[name]
+        numbers.revision = publisher.number
+        if record is not None:
+            numbers.size, numbers.exact, numbers.reasons = record["size"], record["exact"], tuple(record["reasons"])
+        return TargetSet(name, self._configs[name], selector, publisher, declared)
+
+
+def _examples(name: str, reader: TargetReader) -> list[Target]:
+    targets = reader.read()
+    if not targets:
+        raise TargetsError(f"target set {name!r} has no examples: add at least one to its targets")
+    return targets
+
+
+def _adopt_dimension(embedder: Embedder, targets: dict[str, list[Target]]) -> None:
+    """An embedder that computes nothing learns its dimension from the first example that brings a vector."""
+    adopt = getattr(embedder, "adopt", None)
+    vectors = (t.embedding for listed in targets.values() for t in listed if t.embedding is not None)
+    first = next(vectors, None)
+    if adopt is not None and first is not None:
+        adopt(len(first))

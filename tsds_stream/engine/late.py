@@ -1,0 +1,176 @@
+"""What comes late: changed target files, the re-reading that late targets need, and refills of short rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from tsds_stream.engine.backfill import Backfill
+from tsds_stream.engine.clock import Clock, Every
+from tsds_stream.engine.intake import Intake
+from tsds_stream.engine.options import Options
+from tsds_stream.engine.preparation import Preparer
+from tsds_stream.engine.target_set import TargetsError, TargetSet, embedded, fingerprint
+from tsds_stream.logs import Log
+from tsds_stream.records import Json, Target
+from tsds_stream.streams.base import Positions, Source
+
+
+class TargetReader(Protocol):
+    """The examples of one set, wherever they stand. What it gives is declarative: what is missing is withdrawn."""
+
+    def read(self) -> list[Target]:
+        """All examples as they are now. Raises `TargetsError`."""
+
+    def changed(self) -> bool:
+        """Whether `read` may give something else than the last time."""
+
+
+class LateWork:
+    """Follows the target files of all sets and re-reads the log where that is needed, one re-reading at a time.
+
+    Args:
+        open_source: a further instance of the documents' source.
+        resumed: a re-reading that a checkpoint found unfinished (`Backfill.as_record`).
+    """
+
+    def __init__(
+        self,
+        sets: Sequence[TargetSet],
+        readers: dict[str, TargetReader],
+        open_source: Callable[[], Source],
+        preparer: Preparer,
+        intake: Intake,
+        clock: Clock,
+        options: Options,
+        log: Log,
+        resumed: Json | None,
+    ) -> None:
+        self._sets = sets
+        self._readers = readers
+        self._open_source = open_source
+        self._preparer = preparer
+        self._intake = intake
+        self._clock = clock
+        self._options = options
+        self._log = log
+        self._look = Every(options.targets_interval, clock)
+        self._listed: dict[str, dict[str, Target]] = {}  # by set and id: files that differ from what is declared
+        self._first = True
+        self._backfill: Backfill | None = None
+        if resumed is not None:
+            self._begin(resumed["sets"], resumed["until"], resumed["at"])
+
+    @property
+    def busy(self) -> bool:
+        """The log is being re-read."""
+        return self._backfill is not None
+
+    def as_record(self) -> Json | None:
+        """What a checkpoint keeps of an unfinished re-reading."""
+        return None if self._backfill is None else self._backfill.as_record()
+
+    def look(self, positions: Positions | None) -> bool:
+        """Take up what has changed in the target files, and start refills; whether a revision may come of it."""
+        if not (self._look.due or self._first):
+            return False
+        self._look.done()
+        changed, waiting = False, list[str]()
+        for one in self._sets:
+            changed |= self._withdraw(one)
+            if self._backfill is None:
+                changed |= self._adopt(one)
+                if self._refill(one) or one.selector.pending_targets:
+                    waiting.append(one.name)
+        self._first = False
+        if waiting:
+            self._begin(waiting, positions, None)
+            changed = True
+        return changed
+
+    def step(self, *, live_waits: bool, patience: float) -> bool:
+        """Do a part of the re-reading, if there is one; whether it is finished now."""
+        if self._backfill is None:
+            return False
+        self._backfill.step(self._intake.backfill, live_waits=live_waits, patience=patience)
+        if not self._backfill.done:
+            return False
+        names = self._backfill.names
+        self.close()
+        self._finish(names, complete=True)
+        return True
+
+    def close(self) -> None:
+        """Leave an unfinished re-reading; a checkpoint knows where it stood."""
+        if self._backfill is not None:
+            self._backfill.close()
+            self._backfill = None
+
+    def _withdraw(self, one: TargetSet) -> bool:
+        reader = self._readers[one.name]
+        if self._first or reader.changed():
+            try:
+                self._listed[one.name] = {target.id: target for target in reader.read()}
+            except TargetsError as error:
+                self._log.warning("targets not read", set=one.name, error=str(error))
+        listed = self._listed.get(one.name)
+        if listed is None:
+            return False
+        withdrawn = sorted(one.declared.keys() - listed.keys())
+        if withdrawn:
+            one.selector.remove_targets(withdrawn)
+            for name in withdrawn:
+                del one.declared[name]
+            self._log.info("targets withdrawn", set=one.name, targets=len(withdrawn))
+        return bool(withdrawn)
+
+    def _adopt(self, one: TargetSet) -> bool:
+        """Add what is new in the file, and put changed examples in the place of the old ones."""
+        listed = self._listed.pop(one.name, None)
+        if listed is None:
+            return False
+        prints = {name: fingerprint(target) for name, target in listed.items()}
+        late = [name for name in sorted(listed) if one.declared.get(name) != prints[name]]
+        if not late:
+            return False
+        try:
+            examples = embedded(one.name, [listed[name] for name in late], self._preparer, one.selector.dimension)
+        except TargetsError as error:
+            self._log.warning("targets not taken up", set=one.name, error=str(error))
+            return False
+        changed = [name for name in late if name in one.declared]
+        if changed:
+            one.selector.remove_targets(changed)
+        one.selector.add_targets(examples.ids, examples.vectors, examples.weights)
+        one.declared.update((name, prints[name]) for name in late)
+        self._log.info("targets taken up", set=one.name, new=len(late) - len(changed), changed=len(changed))
+        return True
+
+    def _refill(self, one: TargetSet) -> bool:
+        if one.config.refill != "auto" or not one.selector.refill_needed:
+            return False
+        one.selector.begin_refill()
+        self._log.info("refilling short rows", set=one.name)
+        return True
+
+    def _begin(self, names: list[str], until: Positions | None, at: Positions | None) -> None:
+        """Start to re-read the log up to `until` for some sets; None: nothing was read yet, so there is no past."""
+        source = self._open_source()
+        if until is None or not source.rewindable:
+            source.close()
+            self._finish(names, complete=until is None)
+            return
+        for one in self._sets:
+            one.backfilling = one.name in names
+        self._backfill = Backfill(source, self._preparer, self._clock, self._options, until=until, at=at, names=names)
+        self._log.info("re-reading the source", sets=names, resumed=at is not None)
+
+    def _finish(self, names: list[str], *, complete: bool) -> None:
+        for one in self._sets:
+            if one.name in names:
+                one.selector.finish_backfill(complete=complete)
+                one.backfilling = False
+        if complete:
+            self._log.info("re-reading finished", sets=names)
+        else:
+            self._log.warning("the source cannot be read again: rows stay provisional while they are short", sets=names)

@@ -1,0 +1,281 @@
+"""The loop: poll, screen, select, publish, checkpoint; and the order in which it starts and leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tsds_stream.engine.checkpointing import Checkpointer
+from tsds_stream.engine.clock import Clock, Every
+from tsds_stream.engine.intake import Intake
+from tsds_stream.engine.late import LateWork
+from tsds_stream.engine.options import Options
+from tsds_stream.engine.pipeline import Pipeline
+from tsds_stream.engine.preparation import Preparer
+from tsds_stream.engine.publisher import Prospect
+from tsds_stream.engine.recovery import STATE_FORMAT
+from tsds_stream.engine.statistics import Progress, Statistics
+from tsds_stream.engine.stop import Deadline, Stop
+from tsds_stream.engine.summary import Summary
+from tsds_stream.engine.target_set import TargetSet
+from tsds_stream.engine.texts import Texts
+from tsds_stream.logs import Log
+from tsds_stream.records import DeadLetter, Json
+from tsds_stream.streams.base import Positions, Sink, Source
+
+_LONGEST_WAIT = 0.1  # seconds in which a stop, a due revision or a changed target file is noticed
+_PROGRESS_INTERVAL = 0.25
+
+
+@dataclass(slots=True)
+class Parts:
+    """What a loop works with, restored and ready.
+
+    Attributes:
+        positions: of the state of the selectors; None: nothing was read.
+        committed: positions that the sink holds.
+        embedder: its fingerprint.
+    """
+
+    sets: Sequence[TargetSet]
+    source: Source
+    sink: Sink
+    texts: Texts
+    late: LateWork
+    intake: Intake
+    preparer: Preparer
+    checkpointer: Checkpointer
+    positions: Positions | None
+    committed: Positions | None
+    embedder: str
+
+
+class Loop:
+    """One run over the stream. State changes only here, in one thread."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        options: Options,
+        clock: Clock,
+        log: Log,
+        statistics: Statistics,
+        stop: Stop,
+        progress: Progress | None,
+    ) -> None:
+        self._parts = parts
+        self._options = options
+        self._clock = clock
+        self._log = log
+        self._statistics = statistics
+        self._stop = stop
+        self._progress = progress
+        self._positions = parts.positions
+        self._committed = parts.committed
+        self._letters: list[DeadLetter] = []
+        self._stale = True  # something happened since the last refresh
+        self._saved: Positions | None = None  # positions of the last checkpoint of this run
+        self._publish_due = Every(options.interval, clock)
+        self._positions_due = Every(options.positions_interval, clock)
+        self._heartbeat_due = Every(options.heartbeat_interval, clock)
+        self._checkpoint_due = Every(options.checkpoint_interval, clock)
+        self._progress_due = Every(_PROGRESS_INTERVAL, clock)
+        self._summary = Summary(statistics, log, clock, options.summary_interval)
+
+    def run(self) -> None:
+        """Replay, settle what the sink lacks, follow the stream to its end or to a request to leave, and leave."""
+        self._replay()
+        if self._stop.requested:
+            return
+        self._statistics.phase = "live"
+        self._parts.late.look(self._positions)
+        if self._committed is not None:
+            self._publish()
+        ended = self._live()
+        self._leave(ended)
+
+    def _replay(self) -> None:
+        """Bring the selectors silently to the committed positions: all of this was published before."""
+        until = self._parts.committed
+        if until is None or self._positions == until:
+            return
+        self._statistics.phase = "replaying"
+        self._log.info("replaying", resumed=self._positions is not None)
+        with self._pipeline(until) as pipeline:
+            while not self._stop.requested and not pipeline.ended:
+                batch = pipeline.get(_LONGEST_WAIT)
+                if batch is not None:
+                    self._parts.intake.apply(batch)  # its dead letters were published with the positions
+                    self._positions = batch.positions
+                    self._statistics.replayed += len(batch.documents)
+                self._show(pipeline)
+        self._committed = self._positions if not self._stop.requested else self._committed
+        for one in self._parts.sets:
+            record = one.publisher.record
+            if record is not None and one.uses_sigma and "provisional" not in record["reasons"]:
+                self._calibrate(one)  # as it was at the end of an input, just before the crash
+        self._log.info("replayed", documents=self._statistics.replayed)
+
+    def _live(self) -> bool:
+        """Follow the stream; whether it came to its end."""
+        with self._pipeline(None) as pipeline:
+            while not self._stop.requested:
+                late = self._parts.late
+                batch = pipeline.get(0.0 if late.busy else self._patience())
+                if batch is not None:
+                    began = self._clock.monotonic()
+                    self._letters += batch.dead_letters
+                    self._letters += self._parts.intake.apply(batch)
+                    self._positions = batch.positions
+                    self._stale = True
+                    self._statistics.select_seconds += self._clock.monotonic() - began
+                    self._statistics.last_read = self._clock.now()
+                self._stale |= late.look(self._positions)
+                if late.step(live_waits=batch is not None, patience=self._patience()):
+                    self._stale = True
+                    self._checkpoint()  # what was read again is not to be read a third time
+                self._attend(pipeline)
+                if pipeline.ended and not late.busy:
+                    return True
+        return False
+
+    def _leave(self, ended: bool) -> None:
+        self._statistics.phase = "stopping"
+        deadline = Deadline(self._options.shutdown, self._clock)
+        if ended:
+            for one in self._parts.sets:
+                self._calibrate(one)  # no more documents will come to calibrate with
+        self._log.info("leaving", reason="end of input" if ended else self._stop.reason)
+        self._publish(final=True)
+        if self._parts.checkpointer.finish(deadline):
+            self._checkpoint()
+            self._parts.checkpointer.finish(deadline)
+        self._show(None, now=True)
+        self._statistics.phase = "stopped"
+
+    def _calibrate(self, one: TargetSet) -> None:
+        if not one.selector.calibrated and one.selector.sigma is not None:
+            one.selector.calibrate()
+            self._stale = True
+
+    def _attend(self, pipeline: Pipeline) -> None:
+        """Whatever time brings: revisions, positions, heartbeats, checkpoints, lines in the log."""
+        if self._publish_due.due and (self._stale or self._letters or self._positions_due.due):
+            self._publish()
+        if self._heartbeat_due.due and self._positions is not None:
+            self._parts.sink.heartbeat(self._positions, self._clock.now())
+            self._heartbeat_due.done()
+        if self._checkpoint_due.due and not self._parts.checkpointer.busy:
+            if self._positions != self._saved:
+                self._checkpoint()
+            self._checkpoint_due.done()
+        self._show(pipeline)
+        self._summary.tick()
+
+    def _publish(self, *, final: bool = False, positions_too: bool = False) -> None:
+        """Make a revision of every set and commit what is new, with dead letters and positions, in one step."""
+        positions = self._positions
+        if positions is None:
+            return
+        now = self._clock.now()
+        began = self._clock.monotonic()
+        prospects: list[tuple[TargetSet, Prospect]] = []
+        for one in self._parts.sets:
+            revision = one.revision(final=final)
+            if revision is not None:
+                prospect = one.publisher.prospect(
+                    revision, positions, now, self._parts.texts.bodies, one.selector.nearest_targets, final=final
+                )
+                if prospect is not None:
+                    prospects.append((one, prospect))
+        refreshed = self._clock.monotonic()
+        self._statistics.refresh_seconds += refreshed - began
+        self._publish_due.done()
+        self._stale = False
+        moved = positions != self._committed
+        if prospects or self._letters or (moved and (final or positions_too or self._positions_due.due)):
+            self._commit(prospects, positions)
+            self._statistics.publish_seconds += self._clock.monotonic() - refreshed
+        elif self._positions_due.due:
+            self._positions_due.done()
+
+    def _commit(self, prospects: list[tuple[TargetSet, Prospect]], positions: Positions) -> None:
+        self._parts.sink.commit([prospect.publication for _, prospect in prospects], self._letters, positions)
+        for letter in self._letters:
+            self._statistics.dead_letters[letter.reason] += 1
+        self._letters = []
+        self._committed = positions
+        self._positions_due.done()
+        self._heartbeat_due.done()
+        self._statistics.commits += 1
+        self._statistics.last_commit = self._clock.now()
+        for one, prospect in prospects:
+            one.publisher.committed(prospect)
+            one.selector.renumber(one.publisher.number)
+            self._note(one, prospect.publication.revision)
+
+    def _note(self, one: TargetSet, record: Json) -> None:
+        numbers = self._statistics.sets[one.name]
+        first = numbers.revision == 0
+        numbers.revision = record["revision"]
+        numbers.size = record["size"]
+        numbers.added += record["added"]
+        numbers.removed += record["removed"]
+        news = numbers.exact != record["exact"] or numbers.reasons != tuple(record["reasons"])
+        numbers.exact, numbers.reasons = record["exact"], tuple(record["reasons"])
+        numbers.targets_active, numbers.targets_pending = record["targets_active"], record["targets_pending"]
+        write = self._log.info if first or news else self._log.debug  # the usual ones are summed up once per minute
+        write(
+            "published",
+            set=one.name,
+            revision=record["revision"],
+            size=record["size"],
+            added=record["added"],
+            removed=record["removed"],
+            exact=record["exact"],
+            reasons=record["reasons"],
+        )
+
+    def _checkpoint(self) -> None:
+        """Copy the state at committed positions and have it written in the background."""
+        parts = self._parts
+        if self._positions is None or parts.checkpointer.busy:
+            return
+        if self._positions != self._committed or self._letters:
+            self._publish(positions_too=True)
+        manifest: Json = {
+            "format": STATE_FORMAT,
+            "positions": self._positions,
+            "embedder": parts.embedder,
+            "created": self._clock.now(),
+            "sets": {one.name: one.as_record() for one in parts.sets},
+            "late": parts.late.as_record(),
+            "texts": parts.texts.sync(),
+        }
+        held = [pair for one in parts.sets for pair in one.selector.held()]
+        parts.checkpointer.start(manifest, {one.name: one.selector.snapshot() for one in parts.sets}, held)
+        self._saved = self._positions
+        self._checkpoint_due.done()
+
+    def _patience(self) -> float:
+        return min(_LONGEST_WAIT, self._publish_due.wait) if self._stale else _LONGEST_WAIT
+
+    def _show(self, pipeline: Pipeline | None, *, now: bool = False) -> None:
+        if not (now or self._progress_due.due):
+            return
+        self._progress_due.done()
+        self._statistics.queued_documents = pipeline.queued if pipeline is not None else 0
+        if self._progress is not None:
+            self._progress(self._statistics)
+
+    def _pipeline(self, until: Positions | None) -> Pipeline:
+        return Pipeline(
+            self._parts.source,
+            self._parts.preparer,
+            self._statistics,
+            self._clock,
+            limit=self._options.batch,
+            documents=self._options.queue_documents,
+            size=self._options.queue_bytes,
+            until=until,
+        )

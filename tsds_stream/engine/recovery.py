@@ -1,0 +1,97 @@
+"""The restart: which checkpoint to go on from, or whether to read the stream from its beginning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tsds_stream.checkpoint import CheckpointStore
+from tsds_stream.embedding.base import check_fingerprint
+from tsds_stream.engine.texts import Texts
+from tsds_stream.logs import Log
+from tsds_stream.records import Json
+from tsds_stream.selection.selector import Selector
+from tsds_stream.selection.settings import SelectorConfig
+from tsds_stream.streams.base import Committed, Positions
+
+STATE_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The state to go on from.
+
+    Attributes:
+        selectors: by target set; empty: there is no usable state, the stream is read from its beginning.
+        positions: of that state.
+        declared: per set, the examples it was given.
+        late: a re-reading that was under way.
+    """
+
+    selectors: dict[str, Selector]
+    positions: Positions | None
+    declared: dict[str, dict[str, str]]
+    late: Json | None
+
+
+NOTHING = Restored({}, None, {}, None)
+
+
+def restore(
+    checkpoints: CheckpointStore,
+    committed: Committed,
+    configs: dict[str, SelectorConfig],
+    embedder: str,
+    texts: Texts,
+    log: Log,
+) -> Restored:
+    """The newest checkpoint that fits what the sink holds and what is configured; else `NOTHING`.
+
+    Args:
+        configs: of the configured target sets.
+        embedder: fingerprint of the configured one.
+
+    Raises:
+        FingerprintMismatch: the state was made with another embedder.
+    """
+
+    def refuse(meta: Json) -> str | None:
+        if meta["format"] != STATE_FORMAT:
+            return f"its state has format {meta['format']}, and this version reads {STATE_FORMAT}"
+        check_fingerprint(meta["embedder"], embedder)
+        return _ahead(meta, committed) or texts.lacks(meta["texts"])
+
+    found = checkpoints.newest(refuse)
+    for problem in found.problems:
+        log.warning("checkpoint left aside", reason=problem)
+    if found.checkpoint is None:
+        return NOTHING
+    meta = found.checkpoint.meta
+    try:
+        if meta["sets"].keys() != configs.keys():
+            raise ValueError("the configured target sets are not those of the state")
+        selectors = {name: Selector.load(found.checkpoint.directory / part_of(name)) for name in configs}
+        for name, selector in selectors.items():
+            if selector.config != configs[name]:
+                selector.reconfigure(configs[name])
+                log.info("parameters changed", set=name)
+    except ValueError as error:
+        log.warning("the stream is read again from its beginning", reason=str(error))
+        return NOTHING
+    declared = {name: dict(one["declared"]) for name, one in meta["sets"].items()}
+    return Restored(selectors, meta["positions"], declared, meta["late"])
+
+
+def part_of(name: str) -> str:
+    """The directory of a target set within a checkpoint; the prefix keeps names such as ".." harmless."""
+    return f"set-{name}"
+
+
+def _ahead(meta: Json, committed: Committed) -> str | None:
+    """Checkpoints are taken at committed positions, so only a sink that was set back can be behind one."""
+    if committed.positions is None:
+        return "it is ahead of the sink, which holds nothing"
+    for name, one in meta["sets"].items():
+        held = int(committed.revisions[name]["revision"]) if name in committed.revisions else 0
+        if one["revision"] > held:
+            return f"it is ahead of the sink: revision {one['revision']} of {name!r} against {held}"
+    return None

@@ -1,0 +1,78 @@
+"""How the engine is asked to leave, and how long it may take."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from tsds_stream.engine.clock import Clock
+from tsds_stream.exit_status import ExitStatus
+
+
+class Stop:
+    """A request to leave that any thread may make, and every waiting thread notices."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self.reason = ""
+
+    @property
+    def requested(self) -> bool:
+        return self._event.is_set()
+
+    def request(self, reason: str) -> None:
+        """Ask to leave after the present batch is finished, published and checkpointed."""
+        self.reason = self.reason or reason
+        self._event.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait at most so long; whether leaving was asked for."""
+        return self._event.wait(seconds)
+
+
+class Deadline:
+    """A time budget that all steps of a shutdown share, so that their sum is bounded and not each of them.
+
+    The clock is monotonic: a wall clock that is set while the engine leaves neither shortens nor prolongs it.
+    None as `seconds` is a deadline that never comes.
+    """
+
+    def __init__(self, seconds: float | None, clock: Clock) -> None:
+        self._clock = clock
+        self._end = None if seconds is None else clock.monotonic() + seconds
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds left, never negative; None: no limit."""
+        return None if self._end is None else max(0.0, self._end - self._clock.monotonic())
+
+    @property
+    def passed(self) -> bool:
+        return self.remaining == 0.0
+
+
+@contextmanager
+def stop_on_signals(stop: Stop) -> Iterator[None]:
+    """SIGTERM or SIGINT asks to leave; a second one leaves at once, which loses nothing: a restart settles the rest.
+
+    Outside the main thread, where Python cannot take signals, this does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if stop.requested:
+            os._exit(ExitStatus.INTERRUPTED)  # no clean-up: every thread may be in the middle of anything
+        stop.request(signal.Signals(number).name)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

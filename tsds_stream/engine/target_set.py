@@ -1,0 +1,98 @@
+"""One target set while it runs: its selector, what it has published, and the examples it was given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+import numpy as np
+
+from tsds_stream.engine.preparation import Preparer
+from tsds_stream.engine.publisher import Publisher
+from tsds_stream.records import Json, Target
+from tsds_stream.selection.arithmetic import Float32
+from tsds_stream.selection.revision import Revision
+from tsds_stream.selection.selector import Selector
+from tsds_stream.selection.settings import SelectorConfig
+
+
+class TargetsError(Exception):
+    """The examples of a target set cannot be used; the message says which and what to do."""
+
+
+@dataclass(slots=True)
+class TargetSet:
+    """Everything the engine holds of one task.
+
+    Attributes:
+        declared: target id -> fingerprint of the example as it was last read from the file.
+        backfilling: its pending targets, or its short rows, wait for the log to be read again.
+    """
+
+    name: str
+    config: SelectorConfig
+    selector: Selector
+    publisher: Publisher
+    declared: dict[str, str] = field(default_factory=dict)
+    backfilling: bool = False
+
+    @property
+    def uses_sigma(self) -> bool:
+        """Whether the selection depends on the kernel width."""
+        return self.config.regularizer == "kde" or self.config.min_distance == "auto"
+
+    def revision(self, *, final: bool) -> Revision | None:
+        """The selection as it is now; None while there is no active target or no document."""
+        return self.selector.refresh()
+
+    def as_record(self) -> Json:
+        """What a checkpoint keeps besides the selector."""
+        return {
+            "config": self.config.model_dump(mode="json"),
+            "declared": self.declared,
+            "revision": self.publisher.number,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Targets with their vectors, aligned."""
+
+    ids: list[str]
+    vectors: Float32  # (M, d)
+    weights: list[float]
+
+
+def embedded(name: str, targets: Sequence[Target], preparer: Preparer, dimension: int) -> Examples:
+    """The vectors of target examples.
+
+    Raises:
+        TargetsError: some have none; all of them are named.
+    """
+    texts = [i for i, target in enumerate(targets) if target.embedding is None]
+    result = preparer.embed_patiently([targets[i].text or "" for i in texts], lambda: False) if texts else None
+    problems = [f"{t.id!r} has {len(t.embedding)} numbers instead of {dimension}" for t in targets
+                if t.embedding is not None and t.embedding.shape != (dimension,)]  # fmt: skip
+    if result is not None:
+        problems += [f"{targets[texts[i]].id!r}: {why.detail}" for i, why in result.failures.items()]
+    if problems:
+        raise TargetsError(f"target set {name!r} has examples without a usable vector: {'; '.join(problems)}")
+    vectors = np.zeros((len(targets), dimension), np.float32)
+    if result is not None:
+        vectors[texts] = result.vectors
+    for i, target in enumerate(targets):
+        if target.embedding is not None:
+            vectors[i] = target.embedding
+    return Examples([target.id for target in targets], vectors, [target.weight for target in targets])
+
+
+def fingerprint(target: Target) -> str:
+    """Hex; equal for examples that ask for the same (the group is a label and changes nothing)."""
+    state = blake2b(digest_size=16)
+    if target.embedding is not None:
+        state.update(b"v" + np.ascontiguousarray(target.embedding, "<f4").tobytes())
+    else:
+        state.update(b"t" + (target.text or "").encode("utf-8", "surrogatepass"))
+    state.update(np.float64(target.weight).tobytes())
+    return state.hexdigest()
