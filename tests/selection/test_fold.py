@@ -152,6 +152,14 @@ def test_an_upper_bound_holds_for_every_pair_of_images() -> None:
         assert (images @ images.T >= products - 2.0**-22).all()
 
 
+@pytest.mark.parametrize("d", [30, 100, 1500])
+def test_no_basis_lengthens_a_vector(d: int) -> None:
+    """The bound needs a spectral norm of at most 1, in spite of rounding."""
+    fold = Fold.fit(sample("clusters", 200, d, 9), 1e-3, candidates=(23,))
+    assert fold.basis is not None
+    assert 1 - 1e-8 < np.linalg.norm(fold.basis, 2) < 1
+
+
 def test_norms_away_from_one_are_allowed_for() -> None:
     scale = 1.0 + np.linspace(-(2.0**-12), 2.0**-12, 200)[:, None]
     grid = np.rint(sample("clusters", 200, 64, 5) * scale * 2.0**24) * 2.0**-24
