@@ -66,6 +66,12 @@ class FaultyDisk(Disk):
 
         self._run("sync directory", path, synced)
 
+    def sync_all(self, files, directories):
+        for path in files:
+            self.sync(path)
+        for path in directories:
+            self.sync_directory(path)
+
     def replace(self, source, target):
         old = target.read_bytes() if target.exists() and target.is_file() else None
         if source.is_file():

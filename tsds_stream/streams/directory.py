@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tsds_stream.durable import TEMPORARY, Disk, make_directories, sentence, write_atomically
+from tsds_stream.durable import Disk, make_directories, sentence, temporary, write_atomically, write_in_one_step
 from tsds_stream.lock import LockedError, WriterLock
 from tsds_stream.records import DeadLetter, Json
 from tsds_stream.sealed import DamagedFileError, seal, unseal
@@ -82,7 +82,8 @@ class DirectorySink:
         with self._explained("recover the directory"):
             commit = self._read_commit()
             self._positions = commit["positions"]
-            self._disk.remove(self.layout.commit.with_name(self.layout.commit.name + TEMPORARY))
+            self._disk.remove(temporary(self.layout.commit))
+            self._disk.remove(temporary(self.layout.heartbeat))
             committed = Committed(self._positions)
             self._sets = {}
             for name in sorted({*commit["revisions"], *self.layout.set_names()}):
@@ -114,15 +115,17 @@ class DirectorySink:
             raise SinkError("One commit cannot hold two revisions of one target set.")
         self._settled = False
         with self._explained("publish a revision"):
-            prepared = [(self._set(one.name), one) for one in publications]
-            states = [(writer, writer.prepare(one)) for writer, one in prepared]
+            prepared = [(writer, writer.prepare(one)) for writer, one in [(self._set(p.name), p) for p in publications]]
             length = self._append_dead_letters(dead_letters)
+            files = [path for _, one in prepared for path in one.files]
+            directories = [path for _, one in prepared for path in one.directories]
+            self._disk.sync_all([*files, self.layout.dead_letters] if dead_letters else files, directories)
             revisions = {name: writer.state.revision for name, writer in self._sets.items() if writer.state.revision}
-            revisions |= {writer.name: state.revision for writer, state in states}
+            revisions |= {writer.name: one.state.revision for writer, one in prepared}
             self._write_commit(revisions, positions, length)
             self._positions, self._dead_letters = positions, length
-            for writer, state in states:
-                writer.accept(state)
+            for writer, one in prepared:
+                writer.accept(one.state)
                 self._derive(writer)
                 writer.retire(self._keep, self._pinned(writer.name))
         self._settled = True
@@ -130,10 +133,8 @@ class DirectorySink:
     def heartbeat(self, positions: Positions, now: int) -> None:
         """Say that everything up to `positions` is in effect at `now` (milliseconds since the epoch)."""
         with self._explained("write the heartbeat"):
-            beside = self.layout.heartbeat.with_name(self.layout.heartbeat.name + TEMPORARY)
             # Not synced: after a power cut there is no publisher that could be alive.
-            self._disk.write(beside, [seal({"positions": positions, "time": now})])
-            self._disk.replace(beside, self.layout.heartbeat)
+            write_in_one_step(self._disk, self.layout.heartbeat, seal({"positions": positions, "time": now}))
 
     def close(self) -> None:
         """Let another writer in."""
@@ -175,7 +176,6 @@ class DirectorySink:
             return self._dead_letters
         lines = b"".join(map(encode_dead_letter, letters))
         self._disk.append(self.layout.dead_letters, self._dead_letters, lines)
-        self._disk.sync(self.layout.dead_letters)
         return self._dead_letters + len(lines)
 
     def _cut_dead_letters(self, length: int) -> None:

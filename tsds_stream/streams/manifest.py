@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tsds_stream.durable import Disk, write_atomically
+from tsds_stream.durable import Disk, write_in_one_step
 from tsds_stream.records import Json
 from tsds_stream.sealed import DamagedFileError, check_file, seal, unseal
 from tsds_stream.streams.layout import SetLayout
@@ -50,18 +50,16 @@ def write_manifest(
     next_segment: int,
     members: NDArray[np.void],
 ) -> Manifest:
-    """Write a revision durably; its segments are durable already.
+    """Write a revision; the caller syncs its two files and their directory.
 
     Args:
         members: (n,) of dtype `MEMBER`, by ascending id.
     """
     table = members.data.cast("B") if len(members) else b""
     manifest = Manifest(record, segments, next_segment, len(members), hashlib.sha256(table).hexdigest())
-    path = layout.members(manifest.revision)
-    disk.write(path, [table])
-    disk.sync(path)
+    disk.write(layout.members(manifest.revision), [table])
     content = {"format": FORMAT, **asdict(manifest), "segments": [asdict(segment) for segment in segments]}
-    write_atomically(disk, layout.manifest(manifest.revision), seal(content))
+    write_in_one_step(disk, layout.manifest(manifest.revision), seal(content))
     return manifest
 
 

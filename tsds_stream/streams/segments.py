@@ -13,7 +13,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Final
 from zlib import crc32
 
@@ -64,15 +63,14 @@ class SegmentInfo:
 
 
 def write_segment(disk: Disk, layout: SetLayout, number: int, rows: Sequence[Row]) -> SegmentInfo:
-    """Write a segment durably, apart from its name: the caller syncs the directory. It has at least one row."""
+    """Write a segment of at least one row; the caller syncs its files and their directory."""
     lines = [row.line for row in rows]
     index = _index(rows)
     lines_sha256 = hashlib.sha256()
     for line in lines:
         lines_sha256.update(line)
-    for path, parts in ((layout.lines(number), lines), (layout.index(number), [index])):
-        disk.write(path, parts)
-        disk.sync(path)
+    disk.write(layout.lines(number), lines)
+    disk.write(layout.index(number), [index])
     return SegmentInfo(
         number,
         len(rows),
@@ -171,6 +169,3 @@ class Segment:
         check_file(self.index_path, self.info.index_bytes, self.info.index_sha256, RESTORE)
         if lines:
             check_file(self.path, self.info.data_bytes, self.info.data_sha256, RESTORE)
-
-    def files(self) -> tuple[Path, Path]:
-        return self.path, self.index_path

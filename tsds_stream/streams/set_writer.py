@@ -5,52 +5,29 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass
-from operator import lt
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tsds_stream.durable import TEMPORARY, Disk, make_directories, write_atomically
-from tsds_stream.records import Json
+from tsds_stream.durable import Disk, make_directories, temporary, write_in_one_step
 from tsds_stream.sealed import DamagedFileError, seal
-from tsds_stream.streams.base import Publication, Sent, SinkError
+from tsds_stream.streams.base import Publication, Sent
 from tsds_stream.streams.compaction import Compaction, Occupancy
 from tsds_stream.streams.layout import SetLayout, numbered
-from tsds_stream.streams.manifest import MEMBER, Manifest, read_manifest, read_members, write_manifest
-from tsds_stream.streams.segments import Row, Segment, SegmentInfo, write_segment
+from tsds_stream.streams.manifest import Manifest, read_manifest, read_members, write_manifest
+from tsds_stream.streams.segments import Row, Segment, write_segment
+from tsds_stream.streams.set_state import EMPTY, SetState, applied
 
 log = logging.getLogger(__name__)
 
-Ids = NDArray[np.object_]
-
 
 @dataclass(frozen=True, slots=True)
-class SetState:
-    """One revision as the writer needs it to write the next.
+class Prepared:
+    """A revision that is written, and what has to be synced before it may come into effect."""
 
-    Attributes:
-        record: its revision record; None before the first.
-        ids: (n,) str, ascending.
-        members: (n,) of dtype `MEMBER`, aligned.
-        segments: those with members, by number.
-        live: how many members each of them has.
-        next_segment: the first number that was never used.
-    """
-
-    record: Json | None
-    ids: Ids
-    members: NDArray[np.void]
-    segments: dict[int, SegmentInfo]
-    live: dict[int, int]
-    next_segment: int
-
-    @property
-    def revision(self) -> int:
-        return int(self.record["revision"]) if self.record is not None else 0
-
-
-EMPTY = SetState(None, np.empty(0, object), np.empty(0, MEMBER), {}, {}, 1)
+    state: SetState
+    files: list[Path]
+    directories: list[Path]
 
 
 class SetWriter:
@@ -109,7 +86,7 @@ class SetWriter:
         for number, path in manifests:
             if number not in kept or path.suffix == ".tmp":
                 self._disk.remove(path)
-        self._disk.remove(_temporary(self.layout))
+        self._disk.remove(temporary(self.layout.latest))
         needed = self._needed()
         for number, path in numbered(self.layout.segments):
             if number >= self.state.next_segment or (needed is not None and number not in needed):
@@ -126,22 +103,18 @@ class SetWriter:
         sets = list(self._manifests.values())
         return None if None in sets else {number for one in sets if one is not None for number in one}
 
-    def prepare(self, publication: Publication) -> SetState:
-        """Write the files of the next revision durably and tell what will hold once they are in effect.
+    def prepare(self, publication: Publication) -> Prepared:
+        """Write the files of the next revision, which the caller syncs, and tell what holds once it is in effect.
 
         Raises:
             SinkError: the publication does not follow from the revision before it.
         """
         old = self.state
-        ids, table, incoming = _applied(self.name, old, publication)
-        live = _live(table)
-        upserts = [publication.upserts[i] for i in incoming]
-        rows = [Row.of(upsert, publication.keys[i]) for upsert, i in zip(upserts, incoming, strict=True)]
-        fresh = np.flatnonzero(table["segment"] == 0)
-        live.pop(0, None)
-        folded = self._compaction.segments_to_fold(
-            [Occupancy(n, old.segments[n].rows, live[n]) for n in live], len(rows)
-        )
+        after = applied(self.name, old, publication)
+        table, live = after.members, after.live
+        rows = [Row.of(publication.upserts[i], publication.keys[i]) for i in after.order]
+        occupancies = [Occupancy(number, old.segments[number].rows, live[number]) for number in live]
+        folded = self._compaction.segments_to_fold(occupancies, len(rows))
         moved = [np.flatnonzero(table["segment"] == number) for number in folded]
         for number, places in zip(folded, moved, strict=True):
             segment = Segment(self.layout, old.segments[number])
@@ -151,22 +124,22 @@ class SetWriter:
         make_directories(self._disk, self.layout.segments)
         make_directories(self._disk, self.layout.manifests)
         segments = {number: old.segments[number] for number in live}
-        target = np.concatenate([fresh, *moved])
-        next_segment = old.next_segment
-        large = self._compaction.large
+        target = np.concatenate([after.fresh, *moved])
+        files: list[Path] = []
+        number, large = old.next_segment, self._compaction.large
         for start in range(0, len(rows), large):
-            part = rows[start : start + large]
-            segments[next_segment] = write_segment(self._disk, self.layout, next_segment, part)
-            live[next_segment] = len(part)
-            places = target[start : start + large]
-            table["segment"][places] = next_segment
+            part, places = rows[start : start + large], target[start : start + large]
+            segments[number] = write_segment(self._disk, self.layout, number, part)
+            files += [self.layout.lines(number), self.layout.index(number)]
+            live[number] = len(part)
+            table["segment"][places] = number
             table["row"][places] = np.arange(len(part))
-            next_segment += 1
-        if rows:
-            self._disk.sync_directory(self.layout.segments)
-        infos = tuple(segments[number] for number in sorted(segments))
-        write_manifest(self._disk, self.layout, publication.revision, infos, next_segment, table)
-        return SetState(publication.revision, ids, table, segments, live, next_segment)
+            number += 1
+        infos = tuple(segments[one] for one in sorted(segments))
+        manifest = write_manifest(self._disk, self.layout, publication.revision, infos, number, table)
+        files += [self.layout.members(manifest.revision), self.layout.manifest(manifest.revision)]
+        directories = [self.layout.segments, self.layout.manifests]
+        return Prepared(SetState(publication.revision, after.ids, table, segments, live, number), files, directories)
 
     def accept(self, state: SetState) -> None:
         """The commit has put the prepared revision into effect."""
@@ -174,11 +147,14 @@ class SetWriter:
         self._manifests[state.revision] = frozenset(state.segments)
 
     def announce(self) -> None:
-        """Let readers see the revision: by now it is certain to stay."""
+        """Let readers see the revision: by now it is certain to stay.
+
+        Not synced: should a power cut spoil the file, the next recovery makes it anew.
+        """
         if self.state.revision:
             content = seal({"revision": self.state.revision, "set": self.name})
             if not self.layout.latest.exists() or self.layout.latest.read_bytes() != content:
-                write_atomically(self._disk, self.layout.latest, content)
+                write_in_one_step(self._disk, self.layout.latest, content)
 
     def retire(self, keep: int, pinned: Collection[int]) -> None:
         """Remove revisions other than the newest `keep` and the `pinned` ones, and segments that nothing needs."""
@@ -195,59 +171,3 @@ class SetWriter:
             for number in sorted(before - needed):
                 self._disk.remove(self.layout.lines(number))
                 self._disk.remove(self.layout.index(number))
-
-
-def _applied(name: str, old: SetState, publication: Publication) -> tuple[Ids, NDArray[np.void], list[int]]:
-    """The members after the publication (segment 0: to be written), and its upserts in ascending order of their ids."""
-    number = publication.revision["revision"]
-    if number != old.revision + 1:
-        raise SinkError(f"Revision {number} of {name!r} cannot follow revision {old.revision}: none may be left out.")
-    ids = _objects(publication.members[0])
-    upserts = [record["id"] for record in publication.upserts]
-    incoming = sorted(range(len(upserts)), key=upserts.__getitem__)
-    wanted = _objects([upserts[i] for i in incoming])
-    gone, all_gone = _positions(old.ids, _objects(publication.removed))
-    at, all_there = _positions(ids, wanted)
-    kept = np.ones(len(old.ids), np.bool_)
-    kept[gone] = False
-    _, known = _positions(old.ids, wanted)
-    survives = np.ones(len(ids), np.bool_)
-    survives[at[~known]] = False
-    if (
-        not (all_gone.all() and all_there.all() and len(publication.keys) == len(upserts))
-        or np.count_nonzero(survives) != np.count_nonzero(kept)
-        or ids[survives].tolist() != old.ids[kept].tolist()
-        or not all(map(lt, ids[:-1], ids[1:]))
-    ):
-        raise SinkError(
-            f"Revision {number} of {name!r} does not follow from revision {old.revision} by its own difference. "
-            "This is a defect of the program: report it, and start again to go on."
-        )
-    table = np.zeros(len(ids), MEMBER)
-    table[survives] = old.members[kept]
-    table["segment"][at] = 0
-    table["probability"], table["weight"] = publication.members[1], publication.members[2]
-    return ids, table, incoming
-
-
-def _positions(ids: Ids, wanted: Ids) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Where each of `wanted` is in the ascending `ids`, and whether it is there at all."""
-    if not len(ids) or not len(wanted):
-        return np.zeros(len(wanted), np.int64), np.zeros(len(wanted), np.bool_)
-    at = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1).astype(np.int64)
-    return at, np.asarray(ids[at] == wanted, np.bool_)
-
-
-def _live(table: NDArray[np.void]) -> dict[int, int]:
-    numbers, counts = np.unique(table["segment"], return_counts=True)
-    return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
-
-
-def _objects(values: Collection[str]) -> Ids:
-    out = np.empty(len(values), object)
-    out[:] = list(values)
-    return out
-
-
-def _temporary(layout: SetLayout) -> Path:
-    return layout.latest.with_name(layout.latest.name + TEMPORARY)
