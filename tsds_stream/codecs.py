@@ -149,7 +149,7 @@ class Decoder:
         Unknown fields are ignored. Raises `RecordError`.
         """
         fields = self._fields(value)
-        if fields.get("deleted") not in (None, False):
+        if _retracts(fields.get("deleted")):
             identifier = record_id(fields.get("id"), None) or record_id(key, None)
             if identifier is None:
                 raise RecordError("id", "a withdrawal names no id")
@@ -205,7 +205,7 @@ class Decoder:
         embedding: NDArray[np.float32] | None = None
         data: Any = None
         if fields:
-            if pop("deleted", None) not in (None, False):
+            if _retracts(pop("deleted", None)):
                 if identifier is None:
                     raise RecordError("id", "a retraction names no id")
                 return Document(identifier, None, None, None, timestamp, {}, source, True)
@@ -291,6 +291,12 @@ class Decoder:
 
 _Raw = tuple[int, int, bytes, bool]  # place among the documents, position in the call, bytes, whether it has no id
 _NUMBERS: Final = frozenset((int, float))
+
+
+def _retracts(deleted: object) -> bool:
+    if deleted is not None and not isinstance(deleted, bool):
+        raise RecordError("deleted", f"deleted must be true or false, not {shown(deleted)}")
+    return bool(deleted)
 
 
 def _parse(body: bytes) -> object:
