@@ -213,6 +213,14 @@ def test_a_server_that_asks_for_time_gets_it(server: EmbeddingServer, make: Make
     assert world.slept == [7.0, 2.0, 2.0]  # the date is 9 seconds after the start, of which 7 have passed
 
 
+def test_nobody_waits_for_ever(server: EmbeddingServer, make: Make) -> None:
+    for word in ("9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"):
+        server.script = [status(429, Retry_After=word)]
+        with pytest.raises(EmbedderUnavailable) as error:
+            make().embed(["a"])
+        assert error.value.retry_after == 3600.0
+
+
 def test_waits_grow_to_a_limit(server: EmbeddingServer, make: Make, world: World) -> None:
     server.script = [status(500)] * 6
     make(retries=6, backoff=1.0, backoff_limit=5.0, breaker_failures=10).embed(["a"])
@@ -394,6 +402,13 @@ def test_the_key_shows_nowhere(
     assert len(shown) > 10
     assert not any(KEY in text for text in [*shown, caplog.text])
     assert any("***" in text for text in shown)
+
+
+def test_messages_leave_out_the_query_of_the_url(server: EmbeddingServer, make: Make) -> None:
+    server.otherwise = status(500)
+    with pytest.raises(EmbedderUnavailable, match=r"127\.0\.0\.1:\d+/embed ") as error:
+        make(url=f"{server.url}/embed?token={KEY}", retries=0).embed(["a"])
+    assert KEY not in str(error.value)
 
 
 @pytest.mark.parametrize("key", ["", "  ", "two\nlines", "ümlaut", "control\x01"])

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -70,6 +72,30 @@ def test_the_fingerprint_depends_on_the_files_and_not_on_their_place(embedder: E
     other = create(minilm_settings(model=str(copy)))
     assert other.fingerprint != embedder.fingerprint
     assert not np.allclose(other.embed(["sockets"]), embedder.embed(["sockets"]), atol=1e-3)
+
+
+def test_a_hub_model_is_known_by_its_name_and_commit(tmp_path: Path) -> None:
+    program = (
+        "from tsds_stream.embedding import create; from tsds_stream.embedding.settings import TransformerSettings; "
+        "print(create(TransformerSettings(model='somebody/minilm', local_files_only=True, device='cpu')).fingerprint)"
+    )
+
+    def fingerprint(home: str, commit: str) -> str:
+        cache = tmp_path / home / "hub" / "models--somebody--minilm"
+        (cache / "snapshots").mkdir(parents=True)
+        (cache / "snapshots" / commit).symlink_to(FOLDER)
+        (cache / "refs").mkdir()
+        (cache / "refs" / "main").write_text(commit)
+        environment = {**os.environ, "HF_HOME": str(tmp_path / home), "HF_HUB_OFFLINE": "1"}
+        run = subprocess.run(
+            [sys.executable, "-c", program], env=environment, check=True, capture_output=True, text=True
+        )
+        return run.stdout.strip()
+
+    first = fingerprint("here", "ab" * 20)
+    assert first.startswith("transformer:minilm-384:")
+    assert fingerprint("there", "ab" * 20) == first
+    assert fingerprint("later", "cd" * 20) != first
 
 
 def test_a_model_that_does_not_exist_is_an_error_that_names_it(tmp_path: Path) -> None:

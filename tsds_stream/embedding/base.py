@@ -15,7 +15,7 @@ Float32 = NDArray[np.float32]
 class Failure(NamedTuple):
     """Why one text has no vector."""
 
-    reason: str  # a short code for dead letters: "empty", "refused", "non_finite", "precomputed"
+    reason: str  # a short code for dead letters: "empty", "refused", "non_finite", "zero", "precomputed"
     detail: str  # a sentence
 
 

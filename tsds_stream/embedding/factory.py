@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tsds_stream.embedding.base import Embedder
 from tsds_stream.embedding.settings import (
+    EmbedderSettings,
     HashingSettings,
     HttpSettings,
     PrecomputedSettings,
@@ -12,9 +13,7 @@ from tsds_stream.embedding.settings import (
 )
 
 
-def create(
-    settings: StaticSettings | TransformerSettings | HttpSettings | PrecomputedSettings | HashingSettings,
-) -> Embedder:
+def create(settings: EmbedderSettings) -> Embedder:
     """The embedder that `settings` describe, loaded and ready.
 
     Raises:

@@ -26,6 +26,7 @@ _REFUSED: Final = frozenset({400, 413, 422})  # something about these texts
 _TEMPORARY: Final = frozenset({408, 424, 425, 429})  # and every 5xx
 _BYTES_PER_NUMBER: Final = 32  # in JSON, with room for white space
 _OVERHEAD: Final = 65_536
+_LONGEST_PAUSE: Final = 3600.0  # seconds; a server's word for more is not taken
 
 
 class _Refused(Exception):  # noqa: N818 -- named for what happened
@@ -136,7 +137,7 @@ class HttpEmbedder(Embedder):
             self._ask([self._settings.prompt + PROBE])
         except _Refused as refusal:
             raise EmbedderError(
-                f"The embedding server at {_endpoint(self._settings)} refuses every text: {refusal} "
+                f"The embedding server at {_shown(self._settings)} refuses every text: {refusal} "
                 "Check embedder.url, embedder.api, embedder.model and embedder.prompt."
             ) from None
 
@@ -146,7 +147,7 @@ class HttpEmbedder(Embedder):
         for attempt in range(s.retries + 1):
             if self.breaker.remaining > 0:
                 raise EmbedderUnavailable(
-                    f"The embedding server at {_endpoint(s)} keeps failing and is left alone for a while.",
+                    f"The embedding server at {_shown(s)} keeps failing and is left alone for a while.",
                     self.breaker.remaining,
                 )
             try:
@@ -159,7 +160,7 @@ class HttpEmbedder(Embedder):
                 wait = max(trouble.retry_after, self._uniform(0.0, min(s.backoff_limit, s.backoff * 2.0**attempt)))
                 if attempt == s.retries or wait > s.backoff_limit or self.breaker.remaining > 0:
                     raise EmbedderUnavailable(
-                        f"The embedding server at {_endpoint(s)} does not work at the moment ({trouble}).",
+                        f"The embedding server at {_shown(s)} does not work at the moment ({trouble}).",
                         max(wait, self.breaker.remaining),
                     ) from trouble
             else:
@@ -188,7 +189,7 @@ class HttpEmbedder(Embedder):
             raise _Refused(said)
         advice = {401: "check the key", 403: "check the key", 404: "check embedder.url and embedder.model"}
         raise EmbedderError(
-            f"The embedding server at {_endpoint(s)} does not take our requests "
+            f"The embedding server at {_shown(s)} does not take our requests "
             f"({advice.get(answer.status, 'check embedder.url and embedder.api')}): {said}"
         )
 
@@ -216,13 +217,17 @@ def _endpoint(settings: HttpSettings) -> str:
     return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
 
 
+def _shown(settings: HttpSettings) -> str:
+    """The address for messages: without its query, which may hold a secret."""
+    return _endpoint(settings).partition("?")[0]
+
+
 def _seconds(header: str | None, now: Callable[[], float]) -> float:
-    """The seconds that a `Retry-After` header (a number, or a date) asks for; 0 when it cannot be read."""
+    """The seconds, at most an hour, that `Retry-After` (a number, or a date) asks for; 0 when it cannot be read."""
     if header is None:
         return 0.0
-    if header.strip().isdecimal():
-        return float(header)
     try:
-        return max(0.0, parsedate_to_datetime(header).timestamp() - now())
-    except ValueError:
+        seconds = float(header) if header.strip().isdecimal() else parsedate_to_datetime(header).timestamp() - now()
+    except (ValueError, OverflowError):
         return 0.0
+    return min(max(0.0, seconds), _LONGEST_PAUSE)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from itertools import chain, islice
 from typing import Final
 
 import numpy as np
@@ -74,8 +75,7 @@ class WordTokenizer:
 
     def _append(self, words: Sequence[str], ids: Sequence[Sequence[int]]) -> None:
         lengths = np.fromiter(map(len, ids), np.int64, len(ids))
-        flat = [token for tokens in ids for token in tokens]
-        self._ids = np.concatenate([self._ids, np.array(flat, np.int32)])
+        self._ids = np.concatenate([self._ids, np.fromiter(chain.from_iterable(ids), np.int32, int(lengths.sum()))])
         self._starts = np.concatenate([self._starts, self._starts[-1] + np.cumsum(lengths)])
         self._characters += sum(map(len, words))
 
@@ -106,13 +106,13 @@ class WordTokenizer:
         number = self._numbers.__getitem__
         per_text = [list(map(number, self._words(text))) for text in texts]
         if len(self._numbers) > known:
-            new = list(self._numbers)[known:]
+            new = list(islice(self._numbers, known, None))
             self._append(new, [e.ids for e in self._tokenizer.encode_batch_fast(new, add_special_tokens=False)])
-        words = np.fromiter((w for row in per_text for w in row), np.int64)
+        borders = np.cumsum([0, *map(len, per_text)])
+        words = np.fromiter(chain.from_iterable(per_text), np.int64, int(borders[-1]))
         first = self._starts[words]
         lengths = self._starts[words + 1] - first
         ends = np.cumsum(lengths)
         total = int(ends[-1]) if len(ends) else 0
         ids = self._ids[np.repeat(first - (ends - lengths), lengths) + np.arange(total)]
-        borders = np.cumsum([0, *map(len, per_text)])
         return ids, np.concatenate([np.zeros(1, np.int64), ends])[borders]
