@@ -18,7 +18,7 @@ import orjson
 from tsds_stream.durable import Disk, make_directories
 from tsds_stream.streams.base import Positions, SourceError
 
-NAME: Final = "finished-files.jsonl"
+NAME: Final = "finished-files.journal"  # no suffix of documents, should the state lie in their directory
 _EMPTY: Final = "0" * 32
 _FEW: Final = 16  # events that are also put into the positions
 

@@ -157,9 +157,10 @@ class LineReader:
     def _pass_over(self, data: bytes, end: int, piece: Piece) -> None:
         """Go on in an oversized line: hold its first bytes and the last ones, for the letter and for the identity."""
         held = b"".join(self._parts)
+        self._remember_last(held)
         line = data if end < 0 else data[:end]
         self._parts = [(held + line)[:KEPT]] if len(held) < KEPT else [held[:KEPT]]
-        self._last = (self._last if self._partial > self._limit_bytes else held[-TAIL:]) + line[-TAIL:]
+        self._last = (self._last + line[-TAIL:])[-TAIL:]
         self._partial += len(line)
         if end >= 0:
             piece.bad.append(self._oversized(self.offset, self._partial, self._parts[0]))
@@ -167,6 +168,12 @@ class LineReader:
             self._block, self._block_start = b"", self.offset
             self._before = (self._last + b"\n")[-TAIL:]
             self._split(data[end + 1 :])
+
+    def _remember_last(self, held: bytes) -> None:
+        """Start to keep the last bytes of an oversized line of which all so far is held."""
+        if len(held) == self._partial:
+            self._leave_block()
+            self._last = (self._before + held)[-TAIL:]
 
     def _leave_block(self) -> None:
         """Forget the block up to `offset`, except for its last bytes."""
@@ -189,8 +196,9 @@ class LineReader:
             size = self._partial if until is None else min(self._partial, until - self.offset)
             if oversized:
                 piece.bad.append(self._oversized(self.offset, self._partial, held))
+                self._remember_last(held)
                 self._block, self._block_start = b"", self.offset + size
-                self._before = self._last[-TAIL:]
+                self._before = self._last
                 self._parts, self._partial = [], 0
             else:
                 self._split(held + b"\n")
