@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tsds_stream.durable import TEMPORARY, Disk, make_directories, sentence, write_atomically
+from tsds_stream.durable import TEMPORARY, Disk, make_directories, sentence, temporary, write_atomically
 from tsds_stream.records import Json
 from tsds_stream.sealed import DamagedFileError, check_file, seal, sha256_of, unseal
 
@@ -102,7 +102,7 @@ class CheckpointStore:
         """
         numbers = self._numbers()
         number = numbers[-1] + 1 if numbers else 1
-        beside = self._path(number).with_name(self._path(number).name + TEMPORARY)
+        beside = temporary(self._path(number))
         try:
             try:
                 make_directories(self._disk, self.directory)
@@ -164,7 +164,7 @@ class CheckpointStore:
         for number in self._numbers():
             if number not in kept:
                 # Renamed first: one that is half removed must not look like a damaged checkpoint.
-                gone = self._path(number).with_name(self._path(number).name + TEMPORARY)
+                gone = temporary(self._path(number))
                 self._disk.remove_tree(gone)
                 self._disk.replace(self._path(number), gone)
                 self._disk.sync_directory(self.directory)

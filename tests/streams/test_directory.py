@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import threading
 
 import orjson
 import pytest
@@ -275,6 +276,32 @@ def test_a_large_revision_is_spread_over_segments(tmp_path):
     assert [info.rows for info in open_revision(tmp_path, "a").manifest.segments] == [16, 16, 16, 2]
 
 
+def test_a_reader_beside_the_writer_always_finds_a_whole_revision(tmp_path):
+    sink = opened(tmp_path, keep_revisions=1, compaction=TIGHT)
+    sink.commit([publication("a", 1, {}, FIRST)], [], {})
+    done = threading.Event()
+
+    def publish():
+        try:
+            for number in range(2, 80, 2):
+                sink.commit([publication("a", number, FIRST, SECOND)], [], {})
+                sink.commit([publication("a", number + 1, SECOND, FIRST)], [], {})
+        finally:
+            done.set()
+
+    writer = threading.Thread(target=publish)
+    writer.start()
+    seen = []
+    while not done.is_set():
+        revision = open_revision(tmp_path, "a")
+        assert [document["id"] for document in revision] == sorted(SECOND if revision.number % 2 == 0 else FIRST)
+        seen.append(revision.number)
+        assert list_revisions(tmp_path, "a")[1] == []
+    writer.join()
+    sink.close()
+    assert seen == sorted(seen)
+
+
 DAMAGES = {
     "flipped": lambda data, at: data[:at] + bytes([data[at] ^ 8]) + data[at + 1 :],
     "cut": lambda data, at: data[:at],
@@ -403,7 +430,7 @@ COMMITS = st.tuples(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(steps=st.lists(COMMITS, max_size=12), keep=st.integers(1, 4))
 def test_any_sequence_of_commits_and_faults_leaves_what_a_dictionary_says(tmp_path_factory, steps, keep):
     root = tmp_path_factory.mktemp("story") / "s"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 
 import pytest
 
@@ -96,6 +97,12 @@ def test_after_a_fault_at_any_operation_the_commit_is_whole_or_absent(before, tm
         assert isinstance(stop, Crash if fault in CRASHES else SinkError) or (stop is None and fault == "stays full")
         assert not isinstance(stop, SinkError) or "no space is left" in str(stop)
         sink.close()
+
+        if fault == "stays full":
+            sink = DirectorySink(where, keep_revisions=2, disk=FaultyDisk(0, fault))
+            with suppress(SinkError):
+                sink.recover()
+            sink.close()
 
         sink = DirectorySink(where, keep_revisions=2, disk=FaultyDisk())
         committed = sink.recover()

@@ -178,20 +178,34 @@ def list_revisions(root: Path | str, name: str) -> tuple[list[Json], list[Damage
         try:
             records.append(read_manifest(layout, number).record)
         except DamagedFileError as damage:
-            damages.append(damage)
+            if damage.path.exists():  # else the writer has let go of it meanwhile
+                damages.append(damage)
     return records, damages
 
 
 def open_revision(root: Path | str, name: str, number: int | None = None, *, verify: bool = True) -> StoredRevision:
-    """A revision of a target set; without number the newest. Raises as `latest_revision` and `StoredRevision`."""
-    layout, newest = _existing(root, name), latest_revision(root, name)
-    if number is not None and not (1 <= number <= newest and layout.manifest(number).exists()):
-        kept = _kept(layout, newest)
-        raise NoSuchRevisionError(
-            f"{layout.root} does not hold revision {number}; "
-            + (f"it keeps {len(kept)} of them, from {kept[0]} to {kept[-1]}." if kept else "it keeps none.")
-        )
-    return StoredRevision(layout, newest if number is None else number, verify=verify)
+    """A revision of a target set; without number the newest.
+
+    Raises:
+        NoSuchRevisionError: it is not there, or not any more.
+        DamagedFileError: a file of it, or `LATEST`, is missing or not what was written.
+    """
+    layout = _existing(root, name)
+    while True:
+        newest = latest_revision(root, name)
+        wanted = newest if number is None else number
+        if number is not None and not (1 <= number <= newest and layout.manifest(number).exists()):
+            kept = _kept(layout, newest)
+            raise NoSuchRevisionError(
+                f"{layout.root} does not hold revision {number}; "
+                + (f"it keeps {len(kept)} of them, from {kept[0]} to {kept[-1]}." if kept else "it keeps none.")
+            )
+        try:
+            return StoredRevision(layout, wanted, verify=verify)
+        except (DamagedFileError, FileNotFoundError):
+            # The writer may have let go of the revision meanwhile; its manifest goes first.
+            if layout.manifest(wanted).exists() or latest_revision(root, name) == newest:
+                raise
 
 
 def difference(before: StoredRevision, after: StoredRevision) -> Difference:
