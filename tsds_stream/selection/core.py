@@ -7,20 +7,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from tsds_stream.selection.arithmetic import Bool, Float32, Int64, salt_of
-from tsds_stream.selection.calibration import median_nearest_distance, nearest_distance_sigma
+from tsds_stream.selection.calibration import nearest_distance_sigma
 from tsds_stream.selection.census import Census
-from tsds_stream.selection.density import Density, ExactDensity
-from tsds_stream.selection.drawing import draw
-from tsds_stream.selection.exactness import reasons, rows_are_incomplete, warnings
+from tsds_stream.selection.density import Density
 from tsds_stream.selection.expiry import Expiry
-from tsds_stream.selection.graph_density import GraphDensity
 from tsds_stream.selection.intake import Documents
 from tsds_stream.selection.late import Late, absorb, provable_frontiers, seed_rows
-from tsds_stream.selection.planning import Problem, filling_alpha, plan
 from tsds_stream.selection.points import PointStore
 from tsds_stream.selection.pool import Offered, Pool
-from tsds_stream.selection.revising import Outcome
-from tsds_stream.selection.revision import Notice
 from tsds_stream.selection.settings import SelectorConfig
 from tsds_stream.selection.targets import Query, Targets
 from tsds_stream.selection.transport import Hint
@@ -55,8 +49,8 @@ class Core:
         self.census = self._new_census(config)
         self.unproven: set[bytes] = set()  # queries that became active without the past
         self.density: Density | None = None
+        self.hint: Hint | None = None
         self.frozen_sigma: float | None = None if config.sigma == "auto" else config.sigma
-        self._hint: Hint | None = None
         self._sweep_at = _FIRST_SWEEP
 
     # -- making -------------------------------------------------------------------------------------------------
@@ -147,10 +141,14 @@ class Core:
                 kept, fresh = documents, np.arange(len(documents.ids))
         else:
             kept, fresh = documents, np.arange(len(documents.ids))
-        if self.late is not None:
-            self.late.arrive(kept.ids, kept.vectors, canonical)
+        waiting = None if self.late is None else self.late.arrive(kept.ids, kept.vectors, canonical)
         superseded = self.pool.superseded
         offered = self.pool.offer(kept.ids, kept.vectors, canonical)
+        if waiting is not None:  # held by late targets only: who keeps texts has to know of them, too
+            known = set(offered.held)
+            also = [k for k, position in enumerate(waiting.held) if position not in known]
+            offered.held += [waiting.held[k] for k in also]
+            offered.keys += [waiting.keys[k] for k in also]
         self._remember(kept, offered)
         if offered.held or self.pool.superseded != superseded:
             self.changed = True
@@ -236,8 +234,7 @@ class Core:
         self.changed = True
 
     def refill_needed(self) -> bool:
-        lists = self.pool.lists
-        return bool(((lists.counts < self.max_k) & np.isfinite(lists.frontier)).any())
+        return bool(self.short_rows().any())
 
     def begin_late(self, refill: bool) -> None:
         """Start to wait for the past, for all queries that need it."""
@@ -245,9 +242,8 @@ class Core:
         keys = [query.key for query in self.targets.queries() if query.key not in active]
         if refill:
             self.pool.purge()
-        lists = self.pool.lists
         if refill or (self.late is not None and any(key in active for key in self.late.keys)):
-            short = (lists.counts < self.max_k) & np.isfinite(lists.frontier)
+            short = self.short_rows()
             keys += [key for key, row in active.items() if short[row]]
         self.late = Late(keys, self.new_pool(keys), self.config.max_ids) if keys else None
 
@@ -298,7 +294,8 @@ class Core:
         """The kernel width in use."""
         return self.frozen_sigma if self.calibrated else nearest_distance_sigma(self.pool.lists)
 
-    def _sigma_for(self, config: SelectorConfig) -> float | None:
+    def sigma_for(self, config: SelectorConfig) -> float | None:
+        """The kernel width under other parameters."""
         if config.sigma == self.config.sigma:
             return self.sigma()
         return nearest_distance_sigma(self.pool.lists) if config.sigma == "auto" else config.sigma
@@ -335,9 +332,10 @@ class Core:
         """Take out of the pool whatever is not live any more, and order its rows."""
         self.pool.purge()
         self.pool.lists.sort_all(self.pool.store)
-        self._sweep()
+        self.sweep()
 
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
+        """Free the points that no shortlist holds and no density counts."""
         counted = np.zeros(0, np.int64) if self.density is None else self.density.counted
         freed = self.pool.sweep(counted)
         if self.density is not None:
@@ -354,11 +352,23 @@ class Core:
 
     def _sweep_if_crowded(self) -> None:
         if self.pool.store.in_use > self._sweep_at:
-            self._sweep()
+            self.sweep()
         late = self.late
         if late is not None and late.pool.store.in_use > self._sweep_at:
             late.pool.purge()
             late.pool.sweep(np.zeros(0, np.int64))
+
+    def bring_up_to_date(self) -> None:
+        """Live points only, on ordered rows; in scope corpus within the capacity, and no row short."""
+        self._expire()
+        self._tidy_pool()
+        if self.config.scope == "corpus":
+            self._keep_within_capacity()
+            drained = np.flatnonzero(self.short_rows())
+            if len(drained):
+                self.pool.rescan(drained)
+                self.pool.lists.sort_all(self.pool.store)
+            self.sweep()
 
     def _keep_within_capacity(self) -> None:
         """Let the oldest points go that are no candidates."""
@@ -374,53 +384,7 @@ class Core:
                 self.pool.retract(store.names_at(slot))
             self.pool.purge()
 
-    # -- the selection ------------------------------------------------------------------------------------------
-
-    def solve(self, config: SelectorConfig | None = None) -> Outcome:
-        """The selection of the present state, with the configured parameters or with others (a preview)."""
-        preview = config is not None
-        config = config or self.config
-        self._expire()
-        self._tidy_pool()
-        if self.config.scope == "corpus":
-            self._keep_within_capacity()
-            lists = self.pool.lists
-            drained = np.flatnonzero((lists.counts < self.max_k) & np.isfinite(lists.frontier))
-            if len(drained):
-                self.pool.rescan(drained)
-                lists.sort_all(self.pool.store)
-            self._sweep()
-        problem = self._problem(config)
-        outcome = self._solve(problem, config, self._sigma_for(config), preview)
-        if not preview:
-            self._sweep()
-            self.changed = False
-        return outcome
-
-    def _problem(self, config: SelectorConfig) -> Problem | None:
-        lists, store = self.pool.lists, self.pool.store
-        chosen = np.flatnonzero(lists.counts)
-        if not len(chosen):
-            return None
-        listed = np.flatnonzero(lists.mark(store.size, self.max_k))
-        tokens = None
-        if config.token_budget is not None:
-            if self.tokens is None:
-                raise ValueError("token_budget needs the tokens of every document: read the documents again")
-            tokens = np.zeros(store.size, np.int64)
-            # Which id represents a point changes with its copies, so tokens are looked up by name.
-            tokens[listed] = [self.tokens[store.representative(slot)] for slot in listed.tolist()]
-        weights = np.array([self.active[row].weight for row in chosen.tolist()])
-        documents = self.live_documents()
-        return Problem(
-            lists.rows(chosen),
-            weights,
-            store.multiplicity,
-            store.words,
-            listed,
-            tokens,
-            int(store.multiplicity.sum()) if documents is None else documents,
-        )
+    # -- what is known ------------------------------------------------------------------------------------------
 
     def live_documents(self) -> int | None:
         """Live ids, where they are known."""
@@ -428,103 +392,16 @@ class Core:
             return int(self.pool.store.multiplicity.sum())
         return None if self.census is None else self.census.count
 
-    def _density(self, problem: Problem, config: SelectorConfig, sigma: float | None, preview: bool) -> Density | None:
-        """The density of `kde`, its index brought up to date; None where no density is needed."""
-        if config.regularizer != "kde" or not sigma:
-            if not preview:
-                self.density = None
-            return None
-        multiplicity = problem.multiplicities
-        if self.config.scope == "candidates":
-            indexed = np.zeros(len(multiplicity), np.int64)
-            indexed[problem.listed] = multiplicity[problem.listed]
-        else:
-            indexed = multiplicity.copy()
-        density = self.density
-        if density is None or density.sigma != sigma or self._outgrown(density, indexed):
-            density = self._new_density(sigma, int(np.count_nonzero(indexed)))
-            if not preview:
-                self.density = density
-        density.index(indexed)
-        return density
+    @property
+    def count_is_known(self) -> bool:
+        """Whether the number of live documents is exact."""
+        return self.config.scope == "corpus" or (self.census is not None and self.census.known)
 
-    def _outgrown(self, density: Density, indexed: Int64) -> bool:
-        points = int(np.count_nonzero(indexed))
-        return self.config.index == "auto" and isinstance(density, ExactDensity) and points > self.config.exact_limit
-
-    def _new_density(self, sigma: float, points: int) -> Density:
-        config = self.config
-        if config.index == "hnsw" or (config.index == "auto" and points > config.exact_limit):
-            return GraphDensity(self.pool.store, sigma, config.kde_k)
-        return ExactDensity(self.pool.store, sigma)
-
-    def _solve(self, problem: Problem | None, config: SelectorConfig, sigma: float | None, preview: bool) -> Outcome:
-        solution = sample = density = None
-        filling = None
-        why: tuple[str, ...] = ()
-        notes: tuple[Notice, ...] = ()
-        if problem is not None:
-            density = self._density(problem, config, sigma, preview)
-            solution = plan(problem, config, density, None if preview else self._hint)
-            if not preview:
-                self._hint = solution.hint
-            sample = draw(problem, solution, self.pool.store, config, sigma, self.name)
-            if sample.short_of_budget:
-                filling = filling_alpha(problem, config, density)
-            truncated: Bool = solution.truncated
-            chosen = np.flatnonzero(self.pool.lists.counts)
-            short = rows_are_incomplete(
-                problem, solution, config, sigma, self.pool.queries[chosen], self.pool.store.vectors
-            )
-            why = reasons(
-                truncated=truncated,
-                sample=sample,
-                short=short,
-                provisional=self._provisional(problem, config),
-                approximate=density is not None and not isinstance(density, ExactDensity),
-                saturated=density is not None and density.saturated > 0,
-                capacity=self.lossy or self.pool.store.unnamed > 0,
-                count=config.regularizer == "tv" and not self._count_is_known(),
-            )
-            notes = warnings(
-                config,
-                len(problem.weights),
-                sigma,
-                median_nearest_distance(self.pool.lists),
-                int(truncated.sum()),
-                sample,
-                filling,
-            )
-        keys = [query.key for query in self.active]
-        return Outcome(
-            problem,
-            solution,
-            sample,
-            density,
-            sigma,
-            why,
-            filling,
-            notes,
-            len(self.active_target_ids()),
-            len(self.pending_targets()),
-            self.targets.digest(keys),
-            self.seen,
-            self.live_documents(),
-        )
+    def short_rows(self) -> Bool:
+        """(M,) bool rows that have lost points: fewer than max_k although something was left out."""
+        lists = self.pool.lists
+        short: Bool = (lists.counts < self.max_k) & np.isfinite(lists.frontier)
+        return short
 
     def active_target_ids(self) -> list[str]:
         return self.targets.ids_of(query.key for query in self.active)
-
-    def _count_is_known(self) -> bool:
-        return self.config.scope == "corpus" or (self.census is not None and self.census.known)
-
-    def _provisional(self, problem: Problem, config: SelectorConfig) -> bool:
-        """Sigma is still moving, or a query that never saw the past is short of documents."""
-        uses_sigma = config.regularizer == "kde" or config.min_distance == "auto"
-        if uses_sigma and config.sigma == "auto" and not self.calibrated:
-            return True
-        if not self.unproven:
-            return False
-        lists = self.pool.lists
-        short = (lists.counts < self.max_k) & np.isfinite(lists.frontier)
-        return any(short[row] for row, query in enumerate(self.active) if query.key in self.unproven)

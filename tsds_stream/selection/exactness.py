@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from tsds_stream.selection.arithmetic import Bool, Float32, Float64, Int64, squared_distances
+from tsds_stream.selection.arithmetic import Float32, Float64, Int64, squared_distances
 from tsds_stream.selection.planning import Problem, Solution
 from tsds_stream.selection.revision import Notice
 from tsds_stream.selection.sampling import Sample
@@ -57,8 +57,7 @@ def rows_are_incomplete(
 
 def reasons(
     *,
-    truncated: Bool,
-    sample: Sample,
+    truncated: bool,
     short: bool,
     provisional: bool,
     approximate: bool,
@@ -68,7 +67,7 @@ def reasons(
 ) -> tuple[str, ...]:
     """Why a selection is not exact, in a fixed order; empty when it is."""
     found = {
-        "truncated": bool(truncated.any()) or bool(sample.truncated_rows),
+        "truncated": truncated,
         "short": short,
         "provisional": provisional,
         "approximate_density": approximate,

@@ -29,10 +29,10 @@ class Late:
         self.changed: set[str] = set()
         self._max_changed = max_changed
 
-    def arrive(self, ids: Sequence[str], vectors: Float32, is_canonical: bool) -> None:
+    def arrive(self, ids: Sequence[str], vectors: Float32, is_canonical: bool) -> Offered:
         """Live documents."""
         self._remember(ids)
-        self.pool.offer(ids, vectors, is_canonical)
+        return self.pool.offer(ids, vectors, is_canonical)
 
     def leave(self, ids: Sequence[str]) -> None:
         """Live retractions."""

@@ -231,9 +231,9 @@ class PointStore:
 
     # -- state --------------------------------------------------------------------------------------------------
 
-    def compact_order(self) -> Int64:
-        """(live,) slots that are in use, ascending: the order in which a saved state numbers them anew."""
-        return np.flatnonzero(self.held)
+    def live(self) -> Int64:
+        """(live,) slots with ids, ascending: the order in which a saved state numbers them anew."""
+        return np.flatnonzero(self.held & (self.multiplicity > 0))
 
     def restore(self, vectors: Float32, keys: list[bytes], born: Int64, multiplicity: Int64) -> None:
         """Fill an empty store with saved points; ids are attached by `restore_ids`."""

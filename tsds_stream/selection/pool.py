@@ -219,7 +219,7 @@ class Pool:
         lists.frontier[rows] = np.inf
         lists.frontier_words[rows] = 0
         screen = Screen(self.queries[rows])
-        slots = np.flatnonzero(store.held & (store.multiplicity > 0))
+        slots = store.live()
         for start in range(0, len(slots), _BLOCK):
             part = slots[start : start + _BLOCK]
             passed = screen.pass_(store.vectors[part], lists.frontier[rows])

@@ -55,7 +55,7 @@ class Screen:
         """
         bound = (self.norms + 1.0 - frontiers) / 2.0 - self._margin
         rows, pair_rows, pair_queries, found = [], [], [], 0
-        for start in range(0, len(documents), _BLOCK):
+        for start in range(0, len(documents) if len(bound) else 0, _BLOCK):
             block, loosened = _unit(documents[start : start + _BLOCK])
             thresholds = np.nextafter((bound - loosened).astype(np.float32), np.float32(-np.inf))
             scores = self._scores[: len(block)]
@@ -68,7 +68,7 @@ class Screen:
                 pair_rows.append(i + found)
                 pair_queries.append(q)
                 found += len(survivors)
-        if not rows:
+        if not found:
             empty = np.empty(0, np.int64)
             return Survivors(empty, empty, empty)
         return Survivors(np.concatenate(rows), np.concatenate(pair_rows), np.concatenate(pair_queries))

@@ -19,8 +19,9 @@ from tsds_stream.selection.revising import Member, Outcome, follow, revision_of
 from tsds_stream.selection.revision import AddReport, RemoveReport, Revision
 from tsds_stream.selection.settings import SelectorConfig
 from tsds_stream.selection.snapshot import Snapshot, read_state, write_state
+from tsds_stream.selection.solving import preview, solve
 
-_STRUCTURAL = ("max_k", "slack", "scope", "capacity", "ttl", "refill", "max_ids", "kde_k", "index", "exact_limit")
+STRUCTURAL = ("max_k", "slack", "scope", "capacity", "ttl", "refill", "max_ids", "kde_k", "index", "exact_limit")
 
 
 class Selector:
@@ -112,7 +113,7 @@ class Selector:
         Raises:
             ValueError: a structural parameter differs, which needs the documents to be read again.
         """
-        differing = [field for field in _STRUCTURAL if getattr(config, field) != getattr(self.config, field)]
+        differing = [field for field in STRUCTURAL if getattr(config, field) != getattr(self.config, field)]
         if differing:
             raise ValueError(f"{', '.join(differing)} cannot change on a running selector: read the documents again")
         if config != self.config:
@@ -194,6 +195,11 @@ class Selector:
     def pending_targets(self) -> list[str]:
         """Ids of targets that wait until the past of the stream has been read again (`backfill`)."""
         return self._core.pending_targets()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether pending targets, or short rows after `begin_refill`, wait for `backfill` and `finish_backfill`."""
+        return self._core.late is not None
 
     def add_targets(self, ids: Sequence[str], embeddings: ArrayLike, weights: Sequence[float] | None = None) -> None:
         """Add targets, or change the embedding or weight of known ones.
@@ -298,13 +304,13 @@ class Selector:
         Raises:
             ValueError: a structural or unknown setting, an impossible value, or no documents yet.
         """
-        structural = sorted(set(settings) & set(_STRUCTURAL))
+        structural = sorted(set(settings) & set(STRUCTURAL))
         if structural:
             raise ValueError(f"{', '.join(structural)} cannot be previewed: the documents would have to be read again")
         config = SelectorConfig(**{**self.config.model_dump(), **settings})
         if not self._core.active or self._core.seen == 0:
             raise ValueError("there is nothing to preview before a target and a document")
-        revision = revision_of(self._core.solve(config), self._core.pool.store, 0)
+        revision = revision_of(preview(self._core, config), self._core.pool.store, 0)
         following = follow(revision, None, dict(self._said), 0.0)
         return revision if following is None else following
 
@@ -368,7 +374,7 @@ class Selector:
         if self._outcome is None or self._core.changed:
             if not self._core.active or self._core.seen == 0:
                 raise ValueError("there is no selection before a target and a document")
-            self._outcome = self._core.solve()
+            self._outcome = solve(self._core)
         return self._outcome
 
     # -- state --------------------------------------------------------------------------------------------------

@@ -170,7 +170,7 @@ def _read(meta: dict[str, Any], arrays: _Arrays) -> tuple[Core, Revision | None,
 def _write_pool(prefix: str, pool: Pool, arrays: Arrays) -> None:
     """Points in use numbered 0, 1, …; rows flat, by their counts."""
     store, lists = pool.store, pool.lists
-    slots = store.compact_order()
+    slots = store.live()
     number = np.full(store.size, -1, np.int64)
     number[slots] = np.arange(len(slots))
     arrays[f"{prefix}.vectors"] = store.vectors[slots]

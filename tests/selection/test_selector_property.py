@@ -1,0 +1,84 @@
+"""Any interleaving of operations, in any batches, ends in the selection that a batch computation gives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.selection.world import World
+from tsds_stream import SelectorConfig
+
+CONFIGS = {
+    "kde": {"sigma": 0.5},
+    "kde auto": {"calibration": 25},
+    "kde alpha": {"sigma": 0.4, "alpha": 0.6},
+    "kde wide": {"sigma": 1.4},
+    "uniform": {"regularizer": "uniform"},
+    "uniform alpha": {"regularizer": "uniform", "alpha": 0.4, "distance_scale": 2.0},
+    "tv": {"regularizer": "tv", "alpha": 0.7},
+    "turns": {"mode": "turns", "sigma": 0.4, "min_distance": 0.3},
+    "top": {"mode": "top", "sigma": 0.6},
+    "multinomial": {"mode": "multinomial", "sigma": 0.6},
+    "spaced": {"sigma": 0.5, "min_distance": "auto"},
+    "tokens": {"sigma": 0.5, "token_budget": 30},
+    "tokens only": {"sigma": 0.5, "token_budget": 25, "budget": None},
+    "corpus": {"scope": "corpus", "capacity": 1000, "sigma": 0.5},
+    "corpus ttl": {"scope": "corpus", "ttl": 40, "sigma": 0.7},
+    "corpus tv": {"scope": "corpus", "capacity": 1000, "regularizer": "tv", "alpha": 0.6},
+    "ttl refill": {"ttl": 40, "refill": "auto", "sigma": 0.5},
+    "refill": {"refill": "auto", "sigma": 0.4},
+}
+OPERATIONS = ["add", "add", "add", "add", "remove", "add target", "remove target", "check", "check", "reload",
+              "backfill", "give up backfill"]  # fmt: skip
+
+
+def play(seed: int, kind: str, operations: list[str], max_k: int | str, slack: int | None, dimension: int) -> list[str]:
+    rng = np.random.default_rng(seed)
+    values = {"budget": int(rng.integers(1, 9)), "seed": seed % 7, "max_k": max_k, "slack": slack, **CONFIGS[kind]}
+    world = World(rng, SelectorConfig(**values), int(rng.integers(1, 5)), dimension)
+    said = []
+    for operation in [*operations, "check"]:
+        if operation == "add":
+            world.add(int(rng.integers(1, 12)))
+        elif operation == "remove":
+            world.remove(int(rng.integers(1, 6)))
+        elif operation == "add target":
+            world.add_target()
+        elif operation == "remove target":
+            world.remove_target()
+        elif operation == "reload":
+            world.reload()
+        elif operation == "backfill":
+            world.backfill(complete=True)
+        elif operation == "give up backfill":
+            world.backfill(complete=False)
+        else:
+            said.append(world.check())
+    return said
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    operations=st.lists(st.sampled_from(OPERATIONS), min_size=3, max_size=25),
+    max_k=st.sampled_from([3, 6, 12, "auto"]),
+    slack=st.sampled_from([None, 0, 2, 5]),
+    dimension=st.sampled_from([2, 3, 8]),
+)
+def test_any_interleaving_gives_the_batch_selection_or_says_why_not(kind, seed, operations, max_k, slack, dimension):
+    play(seed, kind, operations, max_k, slack, dimension)
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_most_selections_are_exact(kind):
+    """The property above would hold for a selector that never says exact; this one does."""
+    said = []
+    for seed in range(12):
+        operations = ["add", "add", "check", "remove", "check", "add", "check", "add target", "backfill", "add", "check"]
+        said += play(seed, kind, operations, 12, 4, 3)
+    said = [what for what in said if what != "provisional"]  # before sigma = auto is frozen
+    assert len(said) > 10
+    assert said.count("exact") > 0.6 * len(said), said
