@@ -15,8 +15,8 @@ from tsds_stream.streams.settings import FileSourceSettings
 class Clock:
     """Both clocks of a source; sleeping moves them."""
 
-    def __init__(self) -> None:
-        self.seconds = 2_000_000_000.0  # later than any file that a test makes, so that all are quiet at once
+    def __init__(self, seconds: float = 2_000_000_000.0) -> None:
+        self.seconds = seconds  # by default later than any file that a test makes: all are quiet at once
 
     def now(self) -> int:
         return int(self.seconds * 1000)

@@ -51,9 +51,14 @@ class Watcher:
                 if not one.moved:
                     one.moved, one.idle_since = True, self._monotonic()
                 ready[name] = one.reader.left if one.reader is not None else 0
-        for name, status in listing.items():
+        found: dict[str, int | None] = {}
+        for name in sorted(listing, key=lambda name: name not in state.tracked and name not in state.finished):
+            # Names that are known first: whether another is new depends on what became of them.
             known = state.tracked.get(name)
-            left = self._look_again(known, status) if known else self._look_at_new(name, status)
+            status = listing[name]
+            found[name] = self._look_again(known, status) if known else self._look_at_new(name, status)
+        for name in listing:
+            left = found[name]
             if left is not None:
                 ready[name] = left
         return ready
@@ -125,7 +130,12 @@ class Watcher:
                     return None
                 return self._reopen(replace(event, path=name), seen)
             if event.end and _form(name).kind != "text":
+                other = state.find(name, event.identity, event.end)
+                if other is not None:  # it was moved aside, and may have grown before that
+                    return self._reopen_moved(event, other)
                 log.warning("%s was replaced after it had been read; it is read from its start", state.place.file(name))
+        elif self._is_being_read(name, status):
+            return None
         elif (event := self._read_before(name)) is not None:
             log.info("%s holds what was read as %s", name, event.path)
             renamed = Event("renamed", name, event.identity, event.end, *seen)
@@ -140,6 +150,23 @@ class Watcher:
         self._state.track(event.path, event.identity, event.end).seen = seen
         return max(0, seen[0] - event.size)
 
+    def _reopen_moved(self, event: Event, other: str) -> int:
+        """Read the rest of a finished file that is found under another name, before its name is looked at again."""
+        self._state.record(replace(event, what="reopened"))
+        one = self._state.track(event.path, event.identity, event.end)
+        one.reader = self._state.open(other, event.identity, event.end)
+        one.moved, one.idle_since = True, self._monotonic()
+        return one.reader.left if one.reader is not None else 0
+
+    def _is_being_read(self, name: str, status: os.stat_result) -> bool:
+        """Whether a new name is that of a file which is still read under the name that it had before."""
+        for one in self._state.tracked.values():
+            if one.moved and one.reader is not None:
+                current = one.reader.status()
+                if (current.st_dev, current.st_ino) == (status.st_dev, status.st_ino):
+                    return True
+        return False
+
     def _read_before(self, name: str) -> Event | None:
         """The event of a finished file whose content is found under a new name, its own being gone or taken."""
         state = self._state
@@ -149,6 +176,7 @@ class Watcher:
                 for path, event in state.finished.items()
                 if event.end and (event.what == "moved" or path not in self._listing)
             ]
+            self._gone.sort(key=lambda event: -event.end)  # several may be the same file: the last one went furthest
         gone = self._gone
         form = form_of(name)
         if not gone or form is None or form.kind == "text":  # the name of a text is its id: another name, another text
