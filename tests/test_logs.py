@@ -22,7 +22,7 @@ def test_a_text_line_quotes_only_what_needs_it():
     )
     assert line == (
         '2026-09-21T14:13:20.500Z info    published set=default revision=3 exact=true cost=0.123457 why="two words" '
-        'none=none ids="[\\"a\\"]"\n'
+        "none=none ids=a,b counts=a:1 reasons=none\n"
     )
 
 

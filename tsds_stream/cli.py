@@ -172,6 +172,7 @@ _STATUS_OF_ERROR = {
     "EmbedderError": ExitStatus.INPUT,
     "SinkError": ExitStatus.STATE,
     "CheckpointError": ExitStatus.STATE,
+    "PayloadError": ExitStatus.STATE,
     "FingerprintMismatch": ExitStatus.STATE,
     "LockedError": ExitStatus.STATE,
     "DamagedFileError": ExitStatus.STATE,

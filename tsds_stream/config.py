@@ -121,3 +121,9 @@ def load_settings(
     if layers.problems:
         raise ConfigurationError(layers.problems)
     return settings
+
+
+def load_without_targets(file: Path | None, overrides: Sequence[Override]) -> Settings:
+    """For commands that ask questions of a state: as `load_settings`, but nobody has to name the targets again."""
+    stand_in = [] if file is not None else [Override("target_sets", "targets", "in the state", "--targets")]
+    return load_settings(file, [*stand_in, *overrides])

@@ -94,7 +94,11 @@ def _value(value: object) -> str:
         return f"{value:.6g}"
     if value is None or isinstance(value, bool):
         return "none" if value is None else str(value).lower()
-    text = str(value) if isinstance(value, (str, int)) else orjson.dumps(
-        value, default=str, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
-    ).decode()  # fmt: skip
+    if isinstance(value, dict):
+        value = [f"{key}:{_plain(item)}" for key, item in value.items()]
+    text = ",".join(map(_plain, value)) or "none" if isinstance(value, (list, tuple)) else str(value)
     return text if _BARE.fullmatch(text) else orjson.dumps(text).decode()
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else _value(value)

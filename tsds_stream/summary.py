@@ -62,6 +62,27 @@ def exactness(exact: bool, reasons: Sequence[str]) -> str:
     return "no: " + "; ".join(f"{reason} ({REASONS.get(reason, 'see the reference')})" for reason in reasons)
 
 
+def facts(revision: Revision) -> Json:
+    """What a script wants to know of a revision, without its documents."""
+    return {
+        "size": len(revision),
+        "exact": revision.exact,
+        "reasons": list(revision.reasons),
+        "documents_seen": revision.documents_seen,
+        "targets": revision.targets_active,
+        "transport_cost": revision.transport_cost,
+        "alpha": revision.alpha,
+        "sigma": revision.sigma,
+        "s": revision.s,
+        "tau": revision.tau,
+        "support": revision.support,
+        "effective_sample_size": revision.effective_sample_size,
+        "short_of_budget": revision.short_of_budget,
+        "digest": revision.digest,
+        "warnings": [{"code": notice.code, "sentence": notice.sentence} for notice in revision.warnings],
+    }
+
+
 def _facts(revision: Revision, sigma_is_automatic: bool, alpha_is_automatic: bool) -> list[tuple[str, str]]:
     facts = [
         ("exact", exactness(revision.exact, revision.reasons)),

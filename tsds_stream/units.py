@@ -94,5 +94,5 @@ class Unit:
 
 
 Seconds = Annotated[float, BeforeValidator(_seconds), Unit("duration")]
-Milliseconds = Annotated[int, BeforeValidator(_milliseconds), Unit("duration")]
+Milliseconds = Annotated[int, BeforeValidator(_milliseconds), Unit("milliseconds")]
 Size = Annotated[int, BeforeValidator(_bytes), Unit("size")]

@@ -45,8 +45,20 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
 
     names = {("target_sets", "targets"): "--targets"}
     settings = load_settings(arguments.config, arguments.overrides, names=names)
-    from tsds_stream.engine import Engine
+    from tsds_stream.engine import Engine, Statistics
     from tsds_stream.logs import LineLog
+    from tsds_stream.streams.chained import total_bytes
+    from tsds_stream.terminal import progress
 
     log = LineLog(settings.logging.level, settings.logging.format)
-    return Engine.from_settings(settings, log=log).run()
+    total = None if settings.source.follow else total_bytes([settings.source.path])
+    with progress("Selecting", total) as bar:
+
+        def show(statistics: Statistics) -> None:
+            sets = " ".join(
+                f"{name}: revision {one.revision}, {one.size:,} documents{'' if one.exact else ' (not exact)'}"
+                for name, one in statistics.sets.items()
+            )
+            bar.update(statistics.bytes_read, f"{statistics.documents_applied:,} read  {sets}")
+
+        return Engine.from_settings(settings, log=log, progress=show).run()

@@ -18,12 +18,17 @@ def add_options(
     names: Mapping[str, str] | None = None,
     only: Collection[str] | None = None,
     without: Collection[str] = (),
+    defaults: bool = True,
 ) -> None:
-    """Add `--{prefix}{option}` for the options of a section; `names` has other names for some of them.
+    """Add `--{prefix}{option}` for the options of a section.
 
-    A true-or-false option gets two flags: `--name` and `--no-name`, or those of a name like `--follow/--once`.
+    A true-or-false option gets two flags: `--name` and `--no-name`, or those of a name like `--follow/--once`. Values
+    stay text: the settings tree judges them, together with those of the file and the environment.
 
-    Values stay text: the settings tree judges them, together with those of the file and the environment.
+    Args:
+        names: other names for some of them.
+        only, without: which of them.
+        defaults: False: the help does not mention them, because the values of a state take their place.
     """
     group = parser.add_argument_group(title)
     for name in section.names():
@@ -36,7 +41,13 @@ def add_options(
         boolean = {"nargs": 0} if option.boolean else {"metavar": _metavar(option)}
         flags = _both(flag) if option.boolean else [flag]
         group.add_argument(
-            *flags, action=_Record, dest="overrides", option=option, help=_help(option, kinds), default=[], **boolean
+            *flags,
+            action=_Record,
+            dest="overrides",
+            option=option,
+            help=_help(option, kinds, defaults),
+            default=[],
+            **boolean,
         )
 
 
@@ -65,9 +76,9 @@ def _both(flag: str) -> list[str]:
     return [on, off or f"--no-{on[2:]}"]
 
 
-def _help(option: Option, kinds: Sequence[str]) -> str:
+def _help(option: Option, kinds: Sequence[str], defaults: bool) -> str:
     parts = [f"{', '.join(kinds)}: {option.description}" if kinds else option.description]
-    if option.default is not REQUIRED and not kinds and not option.boolean:
+    if defaults and option.default is not REQUIRED and not kinds and not option.boolean:
         parts.append(f"(default: {option.shown_default})")
     return " ".join(part for part in parts if part).replace("%", "%%")
 
@@ -76,5 +87,5 @@ def _metavar(option: Option) -> str:
     if option.choices:
         return "{" + ",".join(option.choices) + "}"
     if option.unit:
-        return option.unit.upper()
+        return "SIZE" if option.unit == "size" else "DURATION"
     return "N" if option.accepted.startswith("a whole number") else option.name.rsplit("_", 1)[-1].upper()

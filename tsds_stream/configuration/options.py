@@ -81,10 +81,13 @@ def shown(value: Any, unit: str | None = None) -> str:
         return "none"
     if isinstance(value, bool):
         return str(value).lower()
-    if unit == "duration" and isinstance(value, float):
-        return format_duration(value)
-    if unit == "size":
-        return format_size(value)
+    if isinstance(value, (int, float)):
+        if unit == "duration":
+            return format_duration(value)
+        if unit == "milliseconds":
+            return format_duration(value / 1000)
+        if unit == "size":
+            return format_size(int(value))
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(shown(item) for item in value) + "]"
     return str(value)
@@ -172,7 +175,7 @@ def accepted(annotation: Any, constraints: tuple[Any, ...] = ()) -> str:
     unit = next((item.name for item in constraints if isinstance(item, Unit)), None)
     names = {NoneType: '"none"', bool: "true or false", int: "a whole number", float: "a number"}
     phrase = names.get(annotation, "a text")
-    if unit == "duration":
+    if unit in ("duration", "milliseconds"):
         phrase = 'a duration ("500ms", "1s", "1h 30m", "7d")'
     if unit == "size":
         phrase = 'a size ("65536", "64 KiB", "1 MB")'

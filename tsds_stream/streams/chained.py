@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from tsds_stream.streams.base import Batch, Positions, Source
+from tsds_stream.streams.listing import Place
 
 
 class ChainedSource:
@@ -61,3 +62,10 @@ class ChainedSource:
         """Close every source."""
         for source in self._sources:
             source.close()
+
+
+def total_bytes(paths: Sequence[str]) -> int | None:
+    """Bytes of all files that `paths` name, as a progress bar wants them; None: a pipe is among them."""
+    if "-" in paths:
+        return None
+    return sum(status.st_size for path in paths for status in Place(path).files().values())
