@@ -48,9 +48,10 @@ class Bad:
 
 @dataclass
 class Do:
-    """Something happens in the world (once per process that reads it)."""
+    """Something happens in the world, once."""
 
     action: Callable[[], None]
+    happened: bool = False
 
 
 Item = Document | CrashItem | Wait | Bad | Do
@@ -169,7 +170,8 @@ class MemorySource(Source):
                 self._world.settle()
                 if isinstance(item, Wait):
                     self._world.clock.move(item.seconds)
-                else:
+                elif not item.happened:
+                    item.happened = True
                     item.action()
                 break
         if not documents and not letters and self._at >= end and self._world.follow:

@@ -28,7 +28,9 @@ class Checkpointer:
     an older checkpoint only makes a restart longer.
     """
 
-    def __init__(self, store: CheckpointStore, texts: Texts, clock: Clock, statistics: Statistics, log: Log) -> None:
+    def __init__(
+        self, store: CheckpointStore | None, texts: Texts, clock: Clock, statistics: Statistics, log: Log
+    ) -> None:
         self._store = store
         self._texts = texts
         self._clock = clock
@@ -37,12 +39,17 @@ class Checkpointer:
         self._thread: threading.Thread | None = None
 
     @property
+    def wanted(self) -> bool:
+        """There is a place for checkpoints."""
+        return self._store is not None
+
+    @property
     def busy(self) -> bool:
         """A checkpoint is being written."""
         return self._thread is not None and self._thread.is_alive()
 
     def start(self, manifest: Json, snapshots: Mapping[str, Snapshot], held: Sequence[Pair]) -> None:
-        """Begin to write; only when not `busy`.
+        """Begin to write; only when `wanted` and not `busy`.
 
         Args:
             manifest: what the checkpoint says of itself.
@@ -62,6 +69,7 @@ class Checkpointer:
 
     def _write(self, manifest: Json, snapshots: Mapping[str, Snapshot], held: Sequence[Pair]) -> None:
         began = self._clock.monotonic()
+        assert self._store is not None
         try:
             checkpoint = self._store.save(lambda directory: _fill(directory, snapshots), manifest)
             self._texts.collect(held, checkpoint.number)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from tsds_stream.checkpoint import CheckpointStore
+from tsds_stream.codecs import Decoder, Needs
+from tsds_stream.config import Settings
+from tsds_stream.durable import Disk, make_directories, sentence
+from tsds_stream.embedding import create
 from tsds_stream.embedding.base import Embedder, EmbedderError, FingerprintMismatch
 from tsds_stream.engine.checkpointing import Checkpointer
 from tsds_stream.engine.clock import Clock, SystemClock
@@ -21,17 +26,23 @@ from tsds_stream.engine.stop import Stop, stop_on_signals
 from tsds_stream.engine.target_set import TargetsError, TargetSet, embedded, fingerprint
 from tsds_stream.engine.texts import Texts
 from tsds_stream.exit_status import CommandError, ExitStatus
+from tsds_stream.lock import LockedError, WriterLock
 from tsds_stream.logs import LineLog, Log
 from tsds_stream.payloads import PayloadError, PayloadStore
 from tsds_stream.records import Target
 from tsds_stream.selection.selector import Selector
 from tsds_stream.selection.settings import SelectorConfig
+from tsds_stream.stored_state import checkpoints_in, payloads_in
 from tsds_stream.streams.base import Committed, Sink, SinkError, Source, SourceError
+from tsds_stream.streams.directory import DirectorySink
+from tsds_stream.streams.sources import open_source
+from tsds_stream.streams.targets import TargetFile
 
 _STATUS: list[tuple[type[Exception], ExitStatus]] = [
     (FingerprintMismatch, ExitStatus.STATE),
     (SinkError, ExitStatus.STATE),
     (PayloadError, ExitStatus.STATE),
+    (LockedError, ExitStatus.STATE),
     (SourceError, ExitStatus.INPUT),
     (TargetsError, ExitStatus.INPUT),
     (EmbedderError, ExitStatus.INPUT),
@@ -49,11 +60,12 @@ class Engine:
         embedder: for documents and targets that bring no vector.
         configs: parameters by name of the target set.
         readers: the examples by name of the target set.
-        checkpoints: of the selectors' state.
+        checkpoints: of the selectors' state; None: an interrupted run begins anew.
         payloads: of the documents that are held.
         clock, log: of the run.
         stop: lets another thread end the run.
         progress: called a few times per second with `statistics`.
+        closing: called last of all, when nothing is in use any more.
     """
 
     def __init__(
@@ -64,13 +76,14 @@ class Engine:
         embedder: Embedder,
         configs: dict[str, SelectorConfig],
         readers: dict[str, TargetReader],
-        checkpoints: CheckpointStore,
+        checkpoints: CheckpointStore | None,
         payloads: PayloadStore,
         options: Options | None = None,
         clock: Clock | None = None,
         log: Log | None = None,
         stop: Stop | None = None,
         progress: Progress | None = None,
+        closing: Sequence[Callable[[], object]] = (),
     ) -> None:
         self.statistics = Statistics(sets={name: SetStatistics() for name in configs})
         self.selectors: dict[str, Selector] = {}  # by target set, once the run has begun
@@ -86,6 +99,62 @@ class Engine:
         self._log = log or LineLog()
         self._stop = stop or Stop()
         self._progress = progress
+        self._closing = closing
+
+    @classmethod
+    def from_settings(
+        cls,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        log: Log | None = None,
+        stop: Stop | None = None,
+        progress: Progress | None = None,
+        disk: Disk | None = None,
+    ) -> Engine:
+        """The engine that `settings` describe, with everything opened and locked.
+
+        Args:
+            disk: where a test injects faults.
+
+        Raises:
+            CommandError: a directory is in use or cannot be written, a model is missing, …
+        """
+        with _explained():
+            root = Path(settings.state.directory)
+            disk = disk or Disk()
+            make_directories(disk, root)
+            lock = WriterLock(root / "lock", f"The state directory {root}")
+            embedder = create(settings.embedder)
+            needs: Needs = "embedding" if settings.embedder.kind == "precomputed" else "either"
+
+            def source() -> Source:
+                return open_source(settings.source, root, dimension=embedder.dimension, needs=needs)
+
+            return cls(
+                open_source=source,
+                sink=DirectorySink(
+                    settings.sink.path,
+                    keep_revisions=settings.sink.keep_revisions,
+                    selection_file=settings.sink.jsonl,
+                    disk=disk,
+                ),
+                embedder=embedder,
+                configs={one.name: one.selector_config() for one in settings.target_sets},
+                readers={one.name: TargetFile(one.targets, Decoder(needs=needs)) for one in settings.target_sets},
+                checkpoints=CheckpointStore(checkpoints_in(root), disk=disk),
+                payloads=PayloadStore(payloads_in(root)),
+                options=Options(
+                    interval=settings.publish.interval,
+                    weight_change=settings.publish.weight_change,
+                    checkpoint_interval=settings.state.checkpoint_interval,
+                ),
+                clock=clock,
+                log=log,
+                stop=stop,
+                progress=progress,
+                closing=[lock.close],
+            )
 
     def run(self) -> ExitStatus:
         """Follow the stream to its end, or until SIGTERM or SIGINT; publish, checkpoint, and leave.
@@ -93,13 +162,10 @@ class Engine:
         Raises:
             CommandError: it cannot go on; the sentence says why and what to do. What was committed stays committed.
         """
-        with stop_on_signals(self._stop):
-            try:
-                with ExitStack() as stack:
-                    self._run(stack)
-            except tuple(kind for kind, _ in _STATUS) as error:
-                status = next(status for kind, status in _STATUS if isinstance(error, kind))
-                raise CommandError(str(error), status) from error
+        with stop_on_signals(self._stop), _explained(), ExitStack() as stack:
+            for close in self._closing:
+                stack.callback(close)
+            self._run(stack)
         return ExitStatus.OK
 
     def _run(self, stack: ExitStack) -> None:
@@ -121,7 +187,7 @@ class Engine:
         late = LateWork(
             sets,
             self._readers,
-            self._open_source,
+            self._open_source if source.rewindable else None,
             preparer,
             intake,
             self._clock,
@@ -170,6 +236,18 @@ class Engine:
         if record is not None:
             numbers.size, numbers.exact, numbers.reasons = record["size"], record["exact"], tuple(record["reasons"])
         return TargetSet(name, self._configs[name], selector, publisher, declared)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Whatever the person at the terminal can do something about becomes a sentence and an exit status."""
+    try:
+        yield
+    except tuple(kind for kind, _ in _STATUS) as error:
+        status = next(status for kind, status in _STATUS if isinstance(error, kind))
+        raise CommandError(str(error), status) from error
+    except OSError as error:
+        raise CommandError(sentence(error, "go on", Path(error.filename or ".")), ExitStatus.STATE) from error
 
 
 def _examples(name: str, reader: TargetReader) -> list[Target]:

@@ -59,7 +59,7 @@ class Intake:
             ids = [document.id for document in documents]
             held: dict[int, bytes] = {}
             for one in self._sets:
-                if not one.backfilling:
+                if not one.selector.waiting:
                     continue
                 if retracted:
                     one.selector.backfill_remove(ids)

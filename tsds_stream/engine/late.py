@@ -13,14 +13,14 @@ from tsds_stream.engine.preparation import Preparer
 from tsds_stream.engine.target_set import TargetsError, TargetSet, embedded, fingerprint
 from tsds_stream.logs import Log
 from tsds_stream.records import Json, Target
-from tsds_stream.streams.base import Positions, Source
+from tsds_stream.streams.base import Positions, Source, SourceError
 
 
 class TargetReader(Protocol):
     """The examples of one set, wherever they stand. What it gives is declarative: what is missing is withdrawn."""
 
     def read(self) -> list[Target]:
-        """All examples as they are now. Raises `TargetsError`."""
+        """All examples as they are now. Raises `SourceError` when they cannot be used."""
 
     def changed(self) -> bool:
         """Whether `read` may give something else than the last time."""
@@ -30,7 +30,7 @@ class LateWork:
     """Follows the target files of all sets and re-reads the log where that is needed, one re-reading at a time.
 
     Args:
-        open_source: a further instance of the documents' source.
+        open_source: a further instance of the documents' source; None: it cannot be read again.
         resumed: a re-reading that a checkpoint found unfinished (`Backfill.as_record`).
     """
 
@@ -38,7 +38,7 @@ class LateWork:
         self,
         sets: Sequence[TargetSet],
         readers: dict[str, TargetReader],
-        open_source: Callable[[], Source],
+        open_source: Callable[[], Source] | None,
         preparer: Preparer,
         intake: Intake,
         clock: Clock,
@@ -56,8 +56,11 @@ class LateWork:
         self._log = log
         self._look = Every(options.targets_interval, clock)
         self._listed: dict[str, dict[str, Target]] = {}  # by set and id: files that differ from what is declared
+        self._complaints: dict[str, str] = {}
         self._first = True
         self._backfill: Backfill | None = None
+        self._began = 0.0
+        self._next_refill = clock.monotonic()
         if resumed is not None:
             self._begin(resumed["sets"], resumed["until"], resumed["at"])
 
@@ -70,22 +73,28 @@ class LateWork:
         """What a checkpoint keeps of an unfinished re-reading."""
         return None if self._backfill is None else self._backfill.as_record()
 
-    def look(self, positions: Positions | None) -> bool:
-        """Take up what has changed in the target files, and start refills; whether a revision may come of it."""
-        if not (self._look.due or self._first):
+    def look(self, positions: Positions | None, *, at_end: bool = False) -> bool:
+        """Take up what has changed in the target files, and start refills; whether a revision may come of it.
+
+        Args:
+            positions: of the live stream.
+            at_end: no more documents will come, so that short rows are refilled without waiting.
+        """
+        if not (self._look.due or self._first or at_end):
             return False
         self._look.done()
-        changed, waiting = False, list[str]()
+        changed = False
         for one in self._sets:
             changed |= self._withdraw(one)
             if self._backfill is None:
                 changed |= self._adopt(one)
-                if self._refill(one) or one.selector.pending_targets:
-                    waiting.append(one.name)
+                self._refill(one, at_end)
         self._first = False
-        if waiting:
+        waiting = [one.name for one in self._sets if one.selector.waiting]
+        if waiting and self._backfill is None:
             self._begin(waiting, positions, None)
-            changed = True
+        elif self._backfill is not None and not waiting:
+            self.close()  # everything that it was for has been withdrawn
         return changed
 
     def step(self, *, live_waits: bool, patience: float) -> bool:
@@ -95,9 +104,11 @@ class LateWork:
         self._backfill.step(self._intake.backfill, live_waits=live_waits, patience=patience)
         if not self._backfill.done:
             return False
-        names = self._backfill.names
         self.close()
-        self._finish(names, complete=True)
+        self._finish(complete=True)
+        now = self._clock.monotonic()
+        # Where documents leave all the time rows are short again soon: half of the time is enough for re-reading.
+        self._next_refill = now + (now - self._began)
         return True
 
     def close(self) -> None:
@@ -108,11 +119,12 @@ class LateWork:
 
     def _withdraw(self, one: TargetSet) -> bool:
         reader = self._readers[one.name]
-        if self._first or reader.changed():
-            try:
+        try:
+            if self._first or reader.changed():
                 self._listed[one.name] = {target.id: target for target in reader.read()}
-            except TargetsError as error:
-                self._log.warning("targets not read", set=one.name, error=str(error))
+                self._complaints.pop(one.name, None)
+        except SourceError as error:
+            self._complain(one.name, str(error))
         listed = self._listed.get(one.name)
         if listed is None:
             return False
@@ -125,7 +137,10 @@ class LateWork:
         return bool(withdrawn)
 
     def _adopt(self, one: TargetSet) -> bool:
-        """Add what is new in the file, and put changed examples in the place of the old ones."""
+        """Add what is new in the file, and put changed examples in the place of the old ones; whether there were any.
+
+        They wait in the selector for the past, unless that is known already.
+        """
         listed = self._listed.pop(one.name, None)
         if listed is None:
             return False
@@ -136,7 +151,7 @@ class LateWork:
         try:
             examples = embedded(one.name, [listed[name] for name in late], self._preparer, one.selector.dimension)
         except TargetsError as error:
-            self._log.warning("targets not taken up", set=one.name, error=str(error))
+            self._complain(one.name, str(error))
             return False
         changed = [name for name in late if name in one.declared]
         if changed:
@@ -146,31 +161,35 @@ class LateWork:
         self._log.info("targets taken up", set=one.name, new=len(late) - len(changed), changed=len(changed))
         return True
 
-    def _refill(self, one: TargetSet) -> bool:
-        if one.config.refill != "auto" or not one.selector.refill_needed:
-            return False
-        one.selector.begin_refill()
-        self._log.info("refilling short rows", set=one.name)
-        return True
+    def _complain(self, name: str, error: str) -> None:
+        """Examples that cannot be used leave the old ones in force. A file is looked at often, and blamed once."""
+        if self._complaints.get(name) != error:
+            self._complaints[name] = error
+            self._log.warning("changed targets cannot be used", set=name, error=error)
+
+    def _refill(self, one: TargetSet, at_end: bool) -> None:
+        if one.config.refill != "auto" or self._open_source is None or not one.selector.refill_needed:
+            return
+        if at_end or self._clock.monotonic() >= self._next_refill:
+            one.selector.begin_refill()
+            self._log.info("refilling short rows", set=one.name)
 
     def _begin(self, names: list[str], until: Positions | None, at: Positions | None) -> None:
         """Start to re-read the log up to `until` for some sets; None: nothing was read yet, so there is no past."""
-        source = self._open_source()
-        if until is None or not source.rewindable:
-            source.close()
-            self._finish(names, complete=until is None)
+        self._began = self._clock.monotonic()
+        if until is None or self._open_source is None:
+            self._finish(complete=until is None)
             return
-        for one in self._sets:
-            one.backfilling = one.name in names
+        source = self._open_source()
         self._backfill = Backfill(source, self._preparer, self._clock, self._options, until=until, at=at, names=names)
         self._log.info("re-reading the source", sets=names, resumed=at is not None)
 
-    def _finish(self, names: list[str], *, complete: bool) -> None:
+    def _finish(self, *, complete: bool) -> None:
+        names = [one.name for one in self._sets if one.selector.waiting]
         for one in self._sets:
-            if one.name in names:
+            if one.selector.waiting:
                 one.selector.finish_backfill(complete=complete)
-                one.backfilling = False
         if complete:
             self._log.info("re-reading finished", sets=names)
         else:
-            self._log.warning("the source cannot be read again: rows stay provisional while they are short", sets=names)
+            self._log.warning("the source cannot be read again: rows stay provisional while short", sets=names)

@@ -136,7 +136,9 @@ class Loop:
                     self._checkpoint()  # what was read again is not to be read a third time
                 self._attend(pipeline)
                 if pipeline.ended and not late.busy:
-                    return True
+                    self._stale |= late.look(self._positions, at_end=True)
+                    if not late.busy:
+                        return True
         return False
 
     def _leave(self, ended: bool) -> None:
@@ -239,7 +241,7 @@ class Loop:
     def _checkpoint(self) -> None:
         """Copy the state at committed positions and have it written in the background."""
         parts = self._parts
-        if self._positions is None or parts.checkpointer.busy:
+        if self._positions is None or not parts.checkpointer.wanted or parts.checkpointer.busy:
             return
         if self._positions != self._committed or self._letters:
             self._publish(positions_too=True)

@@ -37,7 +37,7 @@ NOTHING = Restored({}, None, {}, None)
 
 
 def restore(
-    checkpoints: CheckpointStore,
+    checkpoints: CheckpointStore | None,
     committed: Committed,
     configs: dict[str, SelectorConfig],
     embedder: str,
@@ -60,6 +60,8 @@ def restore(
         check_fingerprint(meta["embedder"], embedder)
         return _ahead(meta, committed) or texts.lacks(meta["texts"])
 
+    if checkpoints is None:
+        return NOTHING
     found = checkpoints.newest(refuse)
     for problem in found.problems:
         log.warning("checkpoint left aside", reason=problem)
@@ -82,8 +84,8 @@ def restore(
 
 
 def part_of(name: str) -> str:
-    """The directory of a target set within a checkpoint; the prefix keeps names such as ".." harmless."""
-    return f"set-{name}"
+    """The directory of a target set within a checkpoint."""
+    return name
 
 
 def _ahead(meta: Json, committed: Committed) -> str | None:

@@ -27,7 +27,6 @@ class TargetSet:
 
     Attributes:
         declared: target id -> fingerprint of the example as it was last read from the file.
-        backfilling: its pending targets, or its short rows, wait for the log to be read again.
     """
 
     name: str
@@ -35,7 +34,6 @@ class TargetSet:
     selector: Selector
     publisher: Publisher
     declared: dict[str, str] = field(default_factory=dict)
-    backfilling: bool = False
 
     @property
     def uses_sigma(self) -> bool:
@@ -50,7 +48,7 @@ class TargetSet:
         """What a checkpoint keeps besides the selector."""
         return {
             "config": self.config.model_dump(mode="json"),
-            "declared": self.declared,
+            "declared": dict(self.declared),  # a copy: it is written later, in another thread
             "revision": self.publisher.number,
         }
 
