@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Final
 
 import msgpack
 
+from tsds_stream.lock import LockedError, WriterLock
 from tsds_stream.records import Json
 from tsds_stream.sqlite_errors import means_damage, reason
 
@@ -80,17 +81,22 @@ class PayloadStore:
         self.damage: str | None = None
         self._lock = threading.RLock()
         self._max_bytes = max_bytes
+        self._collected: int | None = None  # the checkpoint of the last whole collection
+        self._resources = ExitStack()
         if read_only and not self.path.exists():
             raise PayloadError(f"{self.path} does not exist: nothing has been stored there yet.")
         with self._explained("open"):
             if not read_only:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                self.damage = self._set_aside_if_damaged()
-            self._db = _connect(self.path, read_only)
+                lock = WriterLock(self.path.with_name(f"{self.path.name}.lock"), str(self.path))
+                self._resources.callback(lock.close)
             try:
+                self.damage = None if read_only else self._set_aside_if_damaged()
+                self._db = _connect(self.path, read_only)
+                self._resources.callback(self._db.close)
                 self.generation = self._begin(read_only)
             except BaseException:
-                self._db.close()
+                self.close()
                 raise
 
     def put(self, rows: Iterable[Payload]) -> None:
@@ -150,8 +156,9 @@ class PayloadStore:
 
         Rows that are not held are marked with `checkpoint`. Those that have stayed unheld for two checkpoints are
         deleted: the mark n says that the row was unheld at some moment before checkpoint n + 1 was taken, so neither
-        checkpoint n + 1 nor n + 2 refers to it, and once n + 2 is saved those are the two that are kept. Opening the
-        store forgets the marks, since a restart may have gone back to an older checkpoint.
+        checkpoint n + 1 nor n + 2 refers to it, and once n + 2 is saved those are the two that are kept. All marks are
+        forgotten when a checkpoint was left out: after a restart, which may have gone back to an older one, and after
+        a collection that failed.
 
         Args:
             held: every (id, key) that any target set holds, taken at any moment between the snapshot of the
@@ -161,10 +168,16 @@ class PayloadStore:
         with self._explained("collect payloads"):
             try:
                 self._note_held(held)
+                if self._collected != checkpoint - 1:
+                    with self._lock:
+                        self._db.execute("UPDATE payloads SET released = NULL WHERE released IS NOT NULL")
+                self._collected = None
                 last = self._one("SELECT coalesce(max(rowid), 0) FROM payloads")
                 for start in range(0, last, _CHUNK):
                     self._mark(start, start + _CHUNK, checkpoint)
-                return self._delete(checkpoint - _GRACE)
+                deleted = self._delete(checkpoint - _GRACE)
+                self._collected = checkpoint
+                return deleted
             finally:
                 with self._lock:
                     self._db.execute("DROP TABLE IF EXISTS temp.held")
@@ -217,7 +230,7 @@ class PayloadStore:
     def close(self) -> None:
         """Close the database; a second call does nothing."""
         with self._lock:
-            self._db.close()
+            self._resources.close()
 
     def __enter__(self) -> PayloadStore:
         return self
@@ -249,8 +262,6 @@ class PayloadStore:
                 f"{self.path} has format {found}, and this version reads {FORMAT}. Use the version that wrote it, or "
                 "move the file away: the stream is then read again."
             )
-        if not read_only:
-            db.execute("UPDATE payloads SET released = NULL WHERE released IS NOT NULL")
         return str(generation)
 
     def _set_aside_if_damaged(self) -> str | None:
@@ -283,6 +294,8 @@ class PayloadStore:
             yield
         except sqlite3.Error as error:
             raise PayloadError(f"Could not {doing}: {reason(error, self.path, self._max_bytes)}") from error
+        except LockedError as error:
+            raise PayloadError(str(error)) from error
         except OSError as error:
             raise PayloadError(f"Could not {doing}: {error}. See to the disk of {self.path.parent}.") from error
 

@@ -7,15 +7,14 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-_BUSY, _LOCKED, _READONLY, _IOERR, _FULL, _CANTOPEN = 5, 6, 8, 10, 13, 14  # primary result codes
-_MESSAGES: Final = {"is locked": _BUSY, "is full": _FULL, "disk I/O": _IOERR, "unable to open": _CANTOPEN}
+_BUSY, _LOCKED, _CORRUPT, _FULL, _NOTADB = 5, 6, 11, 13, 26  # primary result codes
+_MESSAGES: Final = {"is locked": _BUSY, "is full": _FULL, "malformed": _CORRUPT, "not a database": _NOTADB}
 _ROOM: Final = 16 << 20  # bytes; with so much free space, "full" means the limit of the database
 
 
 def means_damage(error: sqlite3.Error) -> bool:
     """Whether the file itself is at fault, and not what is around it."""
-    around = (_BUSY, _LOCKED, _READONLY, _IOERR, _FULL, _CANTOPEN)
-    return not isinstance(error, sqlite3.OperationalError) or _code(error) not in around
+    return _code(error) in (_CORRUPT, _NOTADB)
 
 
 def reason(error: sqlite3.Error, path: Path, max_bytes: int | None) -> str:
@@ -27,6 +26,8 @@ def reason(error: sqlite3.Error, path: Path, max_bytes: int | None) -> str:
         return f"no space is left for {path}. Free some space on its disk and start again."
     if code in (_BUSY, _LOCKED):
         return f"{path} is in use by another writer. Stop it first."
+    if means_damage(error):
+        return f"{path} is damaged ({error}). Move it away and start again: the stream is then read again."
     return f"{path}: {error}."
 
 
