@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from tsds_stream.fields import (
     MAX_DIMENSION,
+    MAX_ID_BYTES,
     MAX_TOKENS,
     TIMESTAMP_LIMIT,
     RecordError,
@@ -110,30 +111,40 @@ class Decoder:
             as bytes are read-only rows of one matrix per call.
         """
         latest = TIMESTAMP_LIMIT if self.clock is None else self.clock() + self.max_future
-        loads, fixed, build = orjson.loads, self.format == "msgpack", self._document
+        loads, packed, build = orjson.loads, self.format == "msgpack", self._document
         documents: list[Document] = []
         errors: list[tuple[int, RecordError]] = []
         raw: list[_Raw] = []
+        plain = self.needs != "embedding"
+        add, count = documents.append, self.count
         for i, value in enumerate(values):
             try:
                 fields = None
-                if value.__class__ is bytes and value[:1] == b"{" and not fixed:
+                if value.__class__ is bytes and value[:1] == b"{" and not packed:
                     try:
                         fields = loads(value)
                     except orjson.JSONDecodeError:
                         fields = None  # `_fields` says what is wrong with it
-                documents.append(
-                    build(
-                        self._fields(value) if fields is None else fields,
-                        keys[i] if keys is not None else None,
-                        timestamps[i] if timestamps is not None else None,
-                        latest,
-                        sources[i] if sources is not None else {},
-                        raw,
-                        len(documents),
-                        i,
-                    )
-                )
+                if fields is None:
+                    fields = self._fields(value)
+                identifier, text = fields.pop("id", None), fields.pop("text", None)
+                timestamp = timestamps[i] if timestamps is not None else None
+                source = sources[i] if sources is not None else {}
+                if (
+                    not fields
+                    and plain
+                    and timestamp is None
+                    and identifier.__class__ is str
+                    and text.__class__ is str
+                    and 0 < len(identifier) <= MAX_ID_BYTES
+                    and identifier.isascii()
+                    and text
+                    and not text.isspace()
+                ):  # what most records are: nothing else to look at
+                    add(Document(identifier, text, None, count(text), None, {}, source, False))
+                    continue
+                key = keys[i] if keys is not None else None
+                add(build(identifier, text, fields, key, timestamp, latest, source, raw, len(documents), i))
             except RecordError as error:
                 errors.append((i, error))
         if raw:
@@ -175,18 +186,18 @@ class Decoder:
             return {"deleted": True}
         if isinstance(value, dict):
             return value
-        value = bytes(value)
-        body = value.removeprefix(_BOM).lstrip(b" \t\r\n")
-        if not body:
+        if not value:
             raise RecordError("decode", "the value is empty")
         packed = self.format == "msgpack" or (self.format == "auto" and value[0] in _MSGPACK_MAPS)
-        fields = _unpack(value) if packed else _parse(body)
+        fields = _unpack(value) if packed else _parse(value.removeprefix(_BOM).strip(b" \t\r\n"))
         if not isinstance(fields, dict):
             raise RecordError("not_an_object", f"the value is {shown(fields)}; expected an object with a text")
         return fields
 
     def _document(
         self,
+        identifier: Any,
+        text: Any,
         fields: Json,
         key: bytes | None,
         timestamp: int | None,
@@ -197,7 +208,6 @@ class Decoder:
         position: int,
     ) -> Document:
         pop = fields.pop
-        identifier, text = pop("id", None), pop("text", None)
         if identifier.__class__ is not str or not 0 < len(identifier) <= 64 or not identifier.isascii():
             identifier = record_id(identifier, key)
         tokens: int | None = None
@@ -300,6 +310,8 @@ def _retracts(deleted: object) -> bool:
 
 
 def _parse(body: bytes) -> object:
+    if not body:
+        raise RecordError("decode", "the value is empty")
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -221,8 +221,9 @@ class FileSource:
             value = collected.values[position]
             kept = value if isinstance(value, bytes) else b""
             letters.append(self._letter(Bad(error.reason, error.detail, source["position"], kept), source["path"]))
-        order = {source["path"]: i for i, source in enumerate(collected.sources)}
-        letters.sort(key=lambda letter: (order.get(letter.source["path"], -1), letter.source["position"]))
+        if letters:
+            order = {source["path"]: i for i, source in enumerate(collected.sources)}
+            letters.sort(key=lambda letter: (order.get(letter.source["path"], -1), letter.source["position"]))
         return Batch(documents, letters, self._state.positions(), collected.size)
 
     def _letter(self, bad: Bad, name: str) -> DeadLetter:

@@ -94,7 +94,7 @@ class LineReader:
 
     def _take_lines(self, piece: Piece, starts: list[int], limit: int, until: int | None) -> None:
         lines = self._lines[self._next : self._next + limit]
-        ends = list(accumulate(map(len, lines), lambda end, size: end + size + 1, initial=self.offset))
+        ends = list(accumulate([len(line) + 1 for line in lines], initial=self.offset))
         if until is not None and ends[-1] > until:
             whole = bisect_right(ends, until) - 1
             cut = until - ends[whole]
@@ -110,7 +110,8 @@ class LineReader:
 
     def _keep(self, lines: list[bytes], ends: list[int], piece: Piece, starts: list[int]) -> None:
         """Sort records from empty and oversized lines."""
-        if lines and (max(map(len, lines)) > self._limit_bytes or not all(map(bytes.strip, lines)) or not ends[0]):
+        longest = max(map(len, lines), default=0)
+        if longest > self._limit_bytes or not ends[0] or any(map(bytes.isspace, lines)) or not all(lines):
             chosen = []
             for line, start in zip(lines, ends, strict=False):
                 if len(line) > self._limit_bytes:
