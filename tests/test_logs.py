@@ -17,9 +17,8 @@ def written(form: str, level: str = "debug", **fields: object) -> str:
 
 
 def test_a_text_line_quotes_only_what_needs_it():
-    line = written(
-        "text", set="default", revision=3, exact=True, cost=0.123456789, why="two words", none=None, ids=["a"]
-    )
+    fields = {"why": "two words", "none": None, "ids": ["a", "b"], "counts": {"a": 1}, "reasons": []}
+    line = written("text", set="default", revision=3, exact=True, cost=0.123456789, **fields)
     assert line == (
         '2026-09-21T14:13:20.500Z info    published set=default revision=3 exact=true cost=0.123457 why="two words" '
         "none=none ids=a,b counts=a:1 reasons=none\n"
