@@ -39,7 +39,7 @@ def progress(title: str, total: int | None, unit: str = "bytes", stream: TextIO 
     from rich import progress as bars
 
     counts: list[bars.ProgressColumn] = (
-        [bars.DownloadColumn(binary_units=True), bars.TransferSpeedColumn()]
+        [bars.FileSizeColumn() if total is None else bars.DownloadColumn(binary_units=True), bars.TransferSpeedColumn()]
         if unit == "bytes"
         else [bars.TextColumn(f"{{task.completed:,.0f}} {unit}")]
     )

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tsds_stream.exit_status import ExitStatus
+
+if TYPE_CHECKING:
+    from tsds_stream.engine import Statistics
 
 USAGE = "[--config FILE] [--documents PATH] [--targets FILE] [--budget N] [--output DIR] [--follow] [OPTIONS]"
 DESCRIPTION = (
@@ -45,20 +51,35 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
 
     names = {("target_sets", "targets"): "--targets"}
     settings = load_settings(arguments.config, arguments.overrides, names=names)
-    from tsds_stream.engine import Engine, Statistics
+    from tsds_stream.engine import Engine
     from tsds_stream.logs import LineLog
     from tsds_stream.streams.chained import total_bytes
     from tsds_stream.terminal import progress
 
-    log = LineLog(settings.logging.level, settings.logging.format)
+    # A person at a terminal sees a bar, and of the log what needs attention; anything else reads the log.
+    watched = sys.stderr.isatty()
+    level = "warning" if watched and "level" not in settings.logging.model_fields_set else settings.logging.level
     total = None if settings.source.follow else total_bytes([settings.source.path])
     with progress("Selecting", total) as bar:
+        engine = Engine.from_settings(
+            settings,
+            log=LineLog(level, settings.logging.format),
+            progress=lambda statistics: bar.update(statistics.bytes_read, _note(statistics)),
+        )
+        status = engine.run()
+    if watched:
+        print(_note(engine.statistics), file=sys.stderr)
+        print(f"To look into it: tsds-stream inspect {shlex.quote(settings.sink.path)}", file=sys.stderr)
+    return status
 
-        def show(statistics: Statistics) -> None:
-            sets = " ".join(
-                f"{name}: revision {one.revision}, {one.size:,} documents{'' if one.exact else ' (not exact)'}"
-                for name, one in statistics.sets.items()
-            )
-            bar.update(statistics.bytes_read, f"{statistics.documents_applied:,} read  {sets}")
 
-        return Engine.from_settings(settings, log=log, progress=show).run()
+def _note(statistics: Statistics) -> str:
+    """Where the run stands, on one line."""
+    from tsds_stream.terminal import count
+
+    sets = (
+        f"{name}: revision {one.revision}, {count(one.size, 'document')}"
+        + ("" if one.exact or not one.revision else f" (not exact: {', '.join(one.reasons)})")
+        for name, one in statistics.sets.items()
+    )
+    return "; ".join([f"{statistics.documents_applied:,} read", *sets])
