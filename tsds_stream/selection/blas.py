@@ -17,11 +17,26 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 _lock = Lock()
 _inside = 0
 _limiter: Any = None  # of threadpoolctl, which has no types
+_threads = 0  # as BLAS was found, before anybody here limited it
 
 
 @cache
 def _controller() -> Any:
     return ThreadpoolController()  # looks through all loaded libraries: once
+
+
+def _found_threads() -> int:
+    global _threads
+    if not _threads:
+        found = [library["num_threads"] for library in _controller().info() if library["user_api"] == "blas"]
+        _threads = max(found, default=1)
+    return _threads
+
+
+def blas_threads() -> int:
+    """How many threads BLAS takes for a product, and so how many of our own may replace them."""
+    with _lock:
+        return _found_threads()
 
 
 @contextmanager
@@ -31,6 +46,7 @@ def one_blas_thread() -> Iterator[None]:
     with _lock:
         _inside += 1
         if _inside == 1:
+            _found_threads()
             _limiter = _controller().limit(limits=1, user_api="blas")
     try:
         yield

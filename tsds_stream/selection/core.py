@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tsds_stream.selection.arithmetic import Bool, Float32, Int64, salt_of
+from tsds_stream.selection.arithmetic import Bool, Int64, salt_of
 from tsds_stream.selection.calibration import nearest_distance_sigma
 from tsds_stream.selection.census import Census
 from tsds_stream.selection.density import Density
 from tsds_stream.selection.expiry import Expiry
 from tsds_stream.selection.intake import Documents
-from tsds_stream.selection.late import Late, absorb, provable_frontiers, seed_rows
+from tsds_stream.selection.late import Late
 from tsds_stream.selection.points import PointStore
 from tsds_stream.selection.pool import Offered, Pool
 from tsds_stream.selection.settings import SelectorConfig
@@ -149,7 +149,7 @@ class Core:
             also = [k for k, position in enumerate(waiting.held) if position not in known]
             offered.held += [waiting.held[k] for k in also]
             offered.keys += [waiting.keys[k] for k in also]
-        self._remember(kept, offered)
+        self.remember(kept, offered)
         if offered.held or self.pool.superseded != superseded:
             self.changed = True
         offered.held = documents.positions[fresh[offered.held]].tolist() if offered.held else []
@@ -160,7 +160,7 @@ class Core:
                 self.calibrate()
         return offered, expired
 
-    def _remember(self, documents: Documents, offered: Offered) -> None:
+    def remember(self, documents: Documents, offered: Offered) -> None:
         """Tokens and timestamps of held ids: columns that only some configurations need, by name as ids are."""
         for k in offered.held:
             name = documents.ids[k]
@@ -190,41 +190,7 @@ class Core:
 
     # -- targets ------------------------------------------------------------------------------------------------
 
-    def pending_targets(self) -> list[str]:
-        if self.late is None:
-            return []
-        active = {query.key for query in self.active}
-        return self.targets.ids_of(key for key in self.late.keys if key not in active)
-
-    def add_targets(self, ids: list[str], embeddings: Float32, weights: Sequence[float] | None) -> None:
-        self.targets.add(ids, embeddings, weights)
-        at_once = self.seen == 0 or self.config.scope == "corpus"
-        active = {query.key for query in self.active}
-        fresh = [query.key for query in self.targets.queries() if query.key not in active]
-        self._set_active(active | set(fresh) if at_once else active)
-        if at_once:
-            rows = np.array([k for k, query in enumerate(self.active) if query.key in set(fresh)], np.int64)
-            if len(rows) and self.seen:
-                self._tidy_pool()
-                self.pool.rescan(rows)
-        elif fresh:
-            self.begin_late(refill=False)
-
-    def remove_targets(self, ids: list[str]) -> None:
-        self.targets.remove(ids)
-        left = {query.key for query in self.targets.queries()}
-        self._set_active({query.key for query in self.active} & left)
-        self.unproven &= left
-        if self.late is not None and not set(self.late.keys) <= left:
-            kept = [key for key in self.late.keys if key in left]
-            if kept:
-                source = np.array([self.late.keys.index(key) for key in kept], np.int64)
-                self.late.pool.set_queries(self.targets.vectors(kept), source)
-                self.late.keys = kept
-            else:
-                self.late = None
-
-    def _set_active(self, keys: set[bytes]) -> None:
+    def set_active(self, keys: set[bytes]) -> None:
         """Bring ids, weights and the order of rows up to date; new keys get empty rows."""
         before = {query.key: row for row, query in enumerate(self.active)}
         self.active = [query for query in self.targets.queries() if query.key in keys]
@@ -233,60 +199,14 @@ class Core:
             self.pool.set_queries(self.targets.vectors(query.key for query in self.active), source)
         self.changed = True
 
-    def refill_needed(self) -> bool:
-        return bool(self.short_rows().any())
+    def active_target_ids(self) -> list[str]:
+        return self.targets.ids_of(query.key for query in self.active)
 
-    def begin_late(self, refill: bool) -> None:
-        """Start to wait for the past, for all queries that need it."""
-        active = {query.key: row for row, query in enumerate(self.active)}
-        keys = [query.key for query in self.targets.queries() if query.key not in active]
-        if refill:
-            self.pool.purge()
-        if refill or (self.late is not None and any(key in active for key in self.late.keys)):
-            short = self.short_rows()
-            keys += [key for key, row in active.items() if short[row]]
-        self.late = Late(keys, self.new_pool(keys), self.config.max_ids) if keys else None
-
-    def backfill(self, documents: Documents, canonical: bool) -> Offered:
-        late = self._waiting()
-        if self.expiry is not None and documents.timestamps is not None:
-            documents = documents.part(np.flatnonzero(documents.timestamps > self.expiry.cutoff))
-        offered = late.backfill(documents.ids, documents.vectors, canonical)
-        self._remember(documents, offered)
-        offered.held = documents.positions[offered.held].tolist() if offered.held else []
-        return offered
-
-    def backfill_remove(self, names: list[str]) -> None:
-        self._waiting().backfill_leave(names)
-
-    def _waiting(self) -> Late:
+    def pending_target_ids(self) -> list[str]:
         if self.late is None:
-            raise ValueError("no target is pending: there is nothing to backfill")
-        return self.late
-
-    def finish_late(self, complete: bool) -> None:
-        late = self._waiting()
-        self._expire()
-        self._tidy_pool()
+            return []
         active = {query.key for query in self.active}
-        fresh = [key for key in late.keys if key not in active]
-        old_queries = self.pool.queries
-        frontiers = provable_frontiers(self.pool.lists, self.targets.vectors(fresh), old_queries)
-        self._set_active(active | set(fresh))
-        row_of = {query.key: row for row, query in enumerate(self.active)}
-        if complete:
-            late.pool.purge()
-            late.pool.sweep(np.zeros(0, np.int64))
-            rows = np.array([row_of[key] for key in late.keys], np.int64)
-            absorb(self.pool, rows, late.pool, np.arange(len(late.keys)))
-            self.lossy |= late.overflowed
-            self.unproven -= set(late.keys)
-        elif fresh:
-            rows = np.array([row_of[key] for key in fresh], np.int64)
-            seed_rows(self.pool, rows, frontiers)
-            self.unproven |= set(fresh)
-        self.late = None
-        self.changed = True
+        return self.targets.ids_of(key for key in self.late.keys if key not in active)
 
     # -- sigma --------------------------------------------------------------------------------------------------
 
@@ -303,7 +223,7 @@ class Core:
     def calibrate(self) -> float:
         if self.config.sigma != "auto":
             raise ValueError(f"sigma is set to {self.config.sigma}: only sigma = auto is calibrated")
-        self._expire()
+        self.expire()
         self.pool.purge()
         sigma = nearest_distance_sigma(self.pool.lists)
         if sigma is None:
@@ -313,8 +233,8 @@ class Core:
 
     def settle_state(self) -> None:
         """Bring the pools into the form in which they are saved: live points on ordered rows."""
-        self._expire()
-        self._tidy_pool()
+        self.expire()
+        self.tidy_pool()
         if self.late is not None:
             self.late.pool.purge()
             self.late.pool.lists.sort_all(self.late.pool.store)
@@ -322,13 +242,13 @@ class Core:
 
     # -- housekeeping -------------------------------------------------------------------------------------------
 
-    def _expire(self) -> None:
+    def expire(self) -> None:
         if self.expiry is not None:
             names = self.expiry.expired()
             if names:
                 self._retract(names)
 
-    def _tidy_pool(self) -> None:
+    def tidy_pool(self) -> None:
         """Take out of the pool whatever is not live any more, and order its rows."""
         self.pool.purge()
         self.pool.lists.sort_all(self.pool.store)
@@ -360,8 +280,8 @@ class Core:
 
     def bring_up_to_date(self) -> None:
         """Live points only, on ordered rows; in scope corpus within the capacity, and no row short."""
-        self._expire()
-        self._tidy_pool()
+        self.expire()
+        self.tidy_pool()
         if self.config.scope == "corpus":
             self._keep_within_capacity()
             drained = np.flatnonzero(self.short_rows())
@@ -402,6 +322,3 @@ class Core:
         lists = self.pool.lists
         short: Bool = (lists.counts < self.max_k) & np.isfinite(lists.frontier)
         return short
-
-    def active_target_ids(self) -> list[str]:
-        return self.targets.ids_of(query.key for query in self.active)

@@ -1,9 +1,9 @@
 """Kernel densities, computed where the plan looks and kept exact from then on.
 
-The density of a point x is Σ_y m_y · max(0, 1 - d²(x, y)/sigma²) over the indexed points y, x itself included. A point is
-*settled* once its sum has been computed; from then on every indexed point that enters, leaves or changes its multiplicity
-is added or subtracted exactly (int64 kernel terms leave no residue). The kernel has compact support, so the fold
-(`fold.py`) finds all pairs that matter with a narrow product.
+The density of a point x is Σ_y m_y · max(0, 1 - d²(x, y)/sigma²) over the indexed points y, x itself included. A point
+is *settled* once its sum has been computed; from then on every indexed point that enters, leaves or changes its
+multiplicity is added or subtracted exactly (int64 kernel terms leave no residue). The kernel has compact support, so
+the fold (`fold.py`) finds all pairs that matter with a narrow product.
 """
 
 from __future__ import annotations

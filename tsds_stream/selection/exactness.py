@@ -27,8 +27,8 @@ def rows_are_incomplete(
 ) -> bool:
     """Whether the points that short rows have lost could change the plan.
 
-    `uniform` needs each short row to reach s. `tv` needs its frontier to lie beyond what the plan reaches. `kde` needs, in
-    addition to the first, that no missing point can be within sigma of a point whose density was used: every missing
+    `uniform` needs each short row to reach s. `tv` needs its frontier to lie beyond what the plan reaches. `kde` needs,
+    in addition to the first, that no missing point can be within sigma of a point whose density was used: every missing
     point of row l is at least f_l from its query, hence at least f_l - d(q_l, x) from x.
 
     Args:
@@ -100,8 +100,8 @@ def warnings(
             notices.append(
                 Notice(
                     "density_without_effect",
-                    f"spread x budget / targets is {reach:.2g}: each target keeps about one document, so density can have "
-                    "no effect; use fewer targets or a larger budget, or regularizer = uniform",
+                    f"spread x budget / targets is {reach:.2g}: each target keeps about one document, so density can "
+                    "have no effect; use fewer targets or a larger budget, or regularizer = uniform",
                 )
             )
     if sigma and nearest is not None and sigma >= nearest and config.regularizer == "kde":

@@ -30,7 +30,8 @@ class Explanation:
     """Why a document is selected or not. Fields that do not apply are None.
 
     Attributes:
-        state: "selected", "candidate" (has mass, not drawn), "shortlisted" (no mass), "far" (on no shortlist), "unknown".
+        state: "selected", "candidate" (has mass, not drawn), "shortlisted" (no mass), "far" (on no shortlist) or
+            "unknown".
         rank, threshold: the document's rank u/p and the largest rank that is selected.
         probability: its mass in the plan; would_be_probability: for a document that is not held, an estimate.
     """

@@ -69,8 +69,8 @@ def explain_held(core: Core, outcome: Outcome, name: str) -> Explanation:
 def explain_vector(core: Core, outcome: Outcome, vector: Float32) -> Explanation:
     """How near an embedding lies and what it would get: (d,) float32.
 
-    The probability is an estimate: the plan stays as it is, and the document takes the share of its own weight m/ρ at its
-    place in each row that still reaches it.
+    The probability is an estimate: the plan stays as it is, and the document takes the share of its own weight m/ρ at
+    its place in each row that still reaches it.
     """
     point = canonical(vector[None])
     nearest, reached = _near(core, point, outcome)

@@ -1,7 +1,7 @@
 """Densities from an approximate neighbour graph, for indexes too large for products.
 
-The graph may miss a neighbour, now or later. So what has been counted is kept pair by pair: a point that was missed when
-it came is not subtracted when it leaves. Distances are exact; the only error is a missed pair.
+The graph may miss a neighbour, now or later. So what has been counted is kept pair by pair: a point that was missed
+when it came is not subtracted when it leaves. Distances are exact; the only error is a missed pair.
 """
 
 from __future__ import annotations

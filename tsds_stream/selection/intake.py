@@ -73,8 +73,13 @@ def usable(
     for position in _bad_ids(names):
         rejected[position] = "id"
     documents = Documents(
-        names, np.arange(len(names)), vectors, _column("tokens", tokens, names), _column("timestamps", timestamps, names), []
-    )  # fmt: skip
+        ids=names,
+        positions=np.arange(len(names)),
+        vectors=vectors,
+        tokens=_column("tokens", tokens, names),
+        timestamps=_column("timestamps", timestamps, names),
+        rejected=[],
+    )
     if documents.tokens is not None and (documents.tokens < 0).any():
         raise ValueError("tokens must not be negative")
     if rejected:

@@ -14,8 +14,9 @@ from tsds_stream.selection.shortlists import Shortlists
 class Late:
     """A pool beside the active one, fed from the beginning of the stream.
 
-    It takes the live documents as of its adoption from `backfill`, in the order of the stream, and everything that arrives
-    later at once. An id that changed since the adoption is left alone by the backfill: what is read again is its past.
+    It takes the live documents as of its adoption from `backfill`, in the order of the stream, and everything that
+    arrives later at once. An id that changed since the adoption is left alone by the backfill: what is read again is
+    its past.
 
     Args:
         keys: of the queries that wait, new ones and short rows to be refilled alike.

@@ -1,7 +1,7 @@
 """A pool: queries, the points near to them, and the exact effect of each arrival and retraction.
 
-The selector keeps one pool of active queries and, while late targets wait for the past of the stream, a second one that is
-fed from the start and then absorbed.
+The selector keeps one pool of active queries and, while late targets wait for the past of the stream, a second one that
+is fed from the start and then absorbed.
 """
 
 from __future__ import annotations

@@ -52,8 +52,8 @@ class Revision:
     Attributes:
         number: 1, 2, 3, …; 0 for a preview.
         keys: 16-byte point keys; multiplicities: (n,) int64 live ids at each point.
-        probabilities: (n,) float64 mass of the transport plan; weights: (n,) float64; densities: (n,) float64, nan where
-            the regularizer needs none.
+        probabilities: (n,) float64 mass of the transport plan; weights: (n,) float64; densities: (n,) float64, nan
+            where none was needed.
         changed: ids that are new or whose values moved beyond the tolerance since they were last in this list.
         exact: bit for bit the selection that a batch computation over the prefix gives; else `reasons` say why not.
         filling_alpha: the alpha that would fill the budget, where the selection falls short of it.

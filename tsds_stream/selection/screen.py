@@ -6,14 +6,19 @@ of the product, of the normalisation and of the canonical grid. Survivors are de
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from tsds_stream.selection.arithmetic import GRID, Float32, Float64, Int64, squared_norms
+from tsds_stream.selection.blas import blas_threads, one_blas_thread
 
 _BLOCK = 1024  # rows per product: smaller blocks collapse under contention, larger ones leave the cache
+_THREADED = 1 << 19  # products of fewer entries are not worth a second thread
+_MOST_THREADS = 8
 _UNIT_TOLERANCE = 2.0**-12  # rows whose squared norm is this near to 1 are scored as they are
+_SAFE_SQUARES = (1e-20, 1e30)  # sums of squares that float32 gets right in spite of under- and overflow
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,9 @@ class Screen:
         d = queries.shape[1]
         # 1.01·d: the product; 3·sqrt(d): integer scaling, grid and norm of the canonical vector; 8: the rest.
         self._margin = (1.01 * d + 3.0 * np.sqrt(d) + 8.0) * GRID
-        self._scores = np.empty((_BLOCK, len(queries)), np.float32)
+        # Half of the error of a float32 sum of d squares, and the root, the division and the multiplication.
+        self._normalising = (0.51 * d + 4.0) * GRID
+        self._scratch: list[_Scratch] = []
 
     def pass_(self, documents: Float32, frontiers: Float64) -> Survivors:
         """Score documents against the queries.
@@ -54,35 +61,72 @@ class Screen:
             frontiers: (M,) float64 squared distances; a document that may be at or below one survives.
         """
         bound = (self.norms + 1.0 - frontiers) / 2.0 - self._margin
-        rows, pair_rows, pair_queries, found = [], [], [], 0
-        for start in range(0, len(documents) if len(bound) else 0, _BLOCK):
-            block, loosened = _unit(documents[start : start + _BLOCK])
+        starts = range(0, len(documents), _BLOCK)
+        threads = min(blas_threads(), len(starts), _MOST_THREADS)
+        if threads < 2 or len(documents) * len(self.queries) < _THREADED:
+            return _joined(self._blocks(documents, starts, bound, self._buffers(1)[0]))
+        # Own threads instead of those of BLAS: the passes over the scores are shared out as well.
+        shares = [starts[k * len(starts) // threads : (k + 1) * len(starts) // threads] for k in range(threads)]
+        with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
+            parts = pool.map(
+                lambda share, scratch: self._blocks(documents, share, bound, scratch), shares, self._buffers(threads)
+            )
+            return _joined([survivors for part in parts for survivors in part])
+
+    def _buffers(self, threads: int) -> list[_Scratch]:
+        while len(self._scratch) < threads:
+            self._scratch.append(_Scratch(*self.queries.shape))
+        return self._scratch[:threads]
+
+    def _blocks(self, documents: Float32, starts: range, bound: Float64, scratch: _Scratch) -> list[Survivors]:
+        found = []
+        for start in starts:
+            block, loosened = self._unit(documents[start : start + _BLOCK], scratch)
             thresholds = np.nextafter((bound - loosened).astype(np.float32), np.float32(-np.inf))
-            scores = self._scores[: len(block)]
+            scores = scratch.scores[: len(block)]
             np.dot(block, self._transposed, out=scores)
             scores -= thresholds
             survivors = np.flatnonzero(scores.max(1) >= 0)
             if len(survivors):
-                i, q = np.nonzero(scores[survivors] >= 0)
-                rows.append(survivors + start)
-                pair_rows.append(i + found)
-                pair_queries.append(q)
-                found += len(survivors)
-        if not found:
-            empty = np.empty(0, np.int64)
-            return Survivors(empty, empty, empty)
-        return Survivors(np.concatenate(rows), np.concatenate(pair_rows), np.concatenate(pair_queries))
+                passed = scores if len(survivors) == len(scores) else scores[survivors]
+                i, q = np.nonzero(passed >= 0)
+                found.append(Survivors(survivors + start, i, q))
+        return found
+
+    def _unit(self, block: Float32, scratch: _Scratch) -> tuple[Float32, float]:
+        """Rows of length near 1, and by how much an inner product with a unit vector may be off."""
+        squares = np.einsum("ij,ij->i", block, block)
+        least, most = float(squares.min(initial=1.0)), float(squares.max(initial=1.0))
+        off = max(1.0 - least, most - 1.0)
+        if off <= _UNIT_TOLERANCE:
+            return block, off
+        if _SAFE_SQUARES[0] < least and most < _SAFE_SQUARES[1]:
+            inverse = 1.0 / np.sqrt(squares)
+            return np.multiply(block, inverse[:, None], out=scratch.unit[: len(block)]), self._normalising
+        wide = block.astype(np.float64)
+        lengths = np.sqrt(np.einsum("ij,ij->i", wide, wide))
+        return (wide / lengths[:, None]).astype(np.float32), 0.0
 
 
-def _unit(block: Float32) -> tuple[Float32, float]:
-    """Rows of length near 1, and by how much an inner product with a unit vector may be off."""
-    squares = np.einsum("ij,ij->i", block, block)
-    off = np.abs(squares - 1.0).max(initial=0.0)
-    if off <= _UNIT_TOLERANCE:
-        return block, float(off)
-    wide = block.astype(np.float64)
-    lengths = np.sqrt(np.einsum("ij,ij->i", wide, wide))
-    return (wide / lengths[:, None]).astype(np.float32), 0.0
+class _Scratch:
+    """Memory of one thread: fresh pages would cost more than the arithmetic."""
+
+    def __init__(self, queries: int, dimension: int) -> None:
+        self.scores = np.empty((_BLOCK, queries), np.float32)
+        self.unit = np.empty((_BLOCK, dimension), np.float32)
+
+
+def _joined(parts: list[Survivors]) -> Survivors:
+    """Survivors of consecutive blocks as one."""
+    if not parts:
+        empty = np.empty(0, np.int64)
+        return Survivors(empty, empty, empty)
+    before = np.cumsum([0] + [len(part.rows) for part in parts[:-1]])
+    return Survivors(
+        np.concatenate([part.rows for part in parts]),
+        np.concatenate([part.pair_rows + k for part, k in zip(parts, before.tolist(), strict=True)]),
+        np.concatenate([part.pair_queries for part in parts]),
+    )
 
 
 def unusable(documents: Float32) -> dict[int, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tsds_stream.selection import adoption
 from tsds_stream.selection.arithmetic import Bool, Float32, Float64
 from tsds_stream.selection.core import Core
 from tsds_stream.selection.exactness import worst_served
@@ -194,7 +195,7 @@ class Selector:
     @property
     def pending_targets(self) -> list[str]:
         """Ids of targets that wait until the past of the stream has been read again (`backfill`)."""
-        return self._core.pending_targets()
+        return self._core.pending_target_ids()
 
     @property
     def waiting(self) -> bool:
@@ -204,27 +205,27 @@ class Selector:
     def add_targets(self, ids: Sequence[str], embeddings: ArrayLike, weights: Sequence[float] | None = None) -> None:
         """Add targets, or change the embedding or weight of known ones.
 
-        Before the first document, for an embedding that is already a query, and in scope corpus they take part at once.
-        Otherwise they are pending until every live document has been given to `backfill` and `finish_backfill` was called;
-        a call made while others are pending starts the backfill anew for all.
+        Before the first document, for an embedding that is already a query, and in scope corpus they take part at
+        once. Otherwise they are pending until every live document has been given to `backfill` and `finish_backfill`
+        was called; a call made while others are pending starts the backfill anew for all.
 
         Raises:
             ValueError: targets that cannot be used; nothing is then added.
         """
-        self._core.add_targets(list(ids), np.asarray(embeddings, dtype=np.float32), weights)
+        adoption.add_targets(self._core, list(ids), np.asarray(embeddings, dtype=np.float32), weights)
 
     def remove_targets(self, ids: Sequence[str]) -> None:
         """Withdraw targets; exact at once. Raises `KeyError` for an unknown id; nothing is then withdrawn."""
-        self._core.remove_targets(list(ids))
+        adoption.remove_targets(self._core, list(ids))
 
     @property
     def refill_needed(self) -> bool:
         """Whether rows have lost points to retractions or expiry that only the past of the stream can replace."""
-        return self._core.refill_needed()
+        return bool(self._core.short_rows().any())
 
     def begin_refill(self) -> None:
         """Let short rows wait for a backfill, as late targets do; they take part meanwhile as they are."""
-        self._core.begin_late(refill=True)
+        adoption.begin(self._core, refill=True)
 
     def backfill(
         self,
@@ -243,7 +244,7 @@ class Selector:
         """
         documents = usable(ids, embeddings, tokens, timestamps, self.dimension)
         self._core.require(documents)
-        offered = self._core.backfill(documents.latest(), canonical)
+        offered = adoption.backfill(self._core, documents.latest(), canonical)
         return AddReport(
             accepted=len(documents.ids),
             admitted=offered.admitted,
@@ -256,14 +257,14 @@ class Selector:
 
     def backfill_remove(self, ids: Sequence[str]) -> None:
         """Retractions that stand in the log before the adoption."""
-        self._core.backfill_remove(list(ids))
+        adoption.waiting(self._core).backfill_leave(list(ids))
 
     def finish_backfill(self, complete: bool = True) -> None:
         """The past has been read (or, with `complete` false, cannot be): pending targets become active.
 
         Without the past their rows hold what is provably complete; the revision is provisional while one is short.
         """
-        self._core.finish_late(complete)
+        adoption.finish(self._core, complete)
 
     # -- the selection ------------------------------------------------------------------------------------------
 
@@ -271,12 +272,12 @@ class Selector:
         """The selection of the present state.
 
         Args:
-            tolerance: relative change of a member's probability or weight, since it was last in `Revision.changed`, that
-                makes a new revision. With 0 every change does.
+            tolerance: relative change of a member's probability or weight, since it was last in `Revision.changed`,
+                that makes a new revision. With 0 every change does.
 
         Returns:
-            The previous revision, the same object, when nothing worth saying has changed; None before there are an active
-            target and an accepted document.
+            The previous revision, the same object, when nothing worth saying has changed; None before there are an
+            active target and an accepted document.
         """
         core = self._core
         if not core.active or core.seen == 0:

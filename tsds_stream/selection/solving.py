@@ -152,7 +152,7 @@ def _outcome(
         filling_alpha=filling,
         warnings=notes,
         targets_active=len(core.active_target_ids()),
-        targets_pending=len(core.pending_targets()),
+        targets_pending=len(core.pending_target_ids()),
         targets_digest=core.targets.digest(query.key for query in core.active),
         documents_seen=core.seen,
         live_documents=core.live_documents(),
