@@ -421,6 +421,10 @@ def test_the_graph_index_says_that_densities_are_approximate(kde_k):
     if kde_k == 1000:
         assert set(revision.ids) == set(exact.ids)
         assert revision.densities == pytest.approx(exact.densities)
+        assert selector.recall(sample=100) == 1
+        assert fed(**settings).recall() is None
+    else:
+        assert selector.recall() < 0.9
     selector.remove(revision.ids[:10])
     selector.add(["x", "y"], DOCUMENTS[:2] + 0.01)
     assert selector.refresh().number == 2

@@ -77,7 +77,19 @@ def test_most_selections_are_exact(kind):
     """The property above would hold for a selector that never says exact; this one does."""
     said = []
     for seed in range(12):
-        operations = "add add check remove check add check add_target backfill add check".split()
+        operations = [
+            "add",
+            "add",
+            "check",
+            "remove",
+            "check",
+            "add",
+            "check",
+            "add_target",
+            "backfill",
+            "add",
+            "check",
+        ]
         said += play(seed, kind, [what.replace("_", " ") for what in operations], 12, 4, 3)
     said = [what for what in said if what != "provisional"]  # before sigma = auto is frozen
     assert len(said) > 10

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from tsds_stream.selection.arithmetic import Float32, Float64, Int64, squared_distances
+from tsds_stream.selection.arithmetic import Float32, Float64, squared_distances
 from tsds_stream.selection.planning import Problem, Solution
 from tsds_stream.selection.revision import Notice
 from tsds_stream.selection.sampling import Sample
@@ -136,8 +136,3 @@ def worst_served(solution: Solution, shares: Float64) -> Float64:
     mass = np.bincount(solution.mass.rows, weights=solution.mass.values, minlength=len(shares))
     served: Float64 = np.divide(cost, mass, out=np.full(len(shares), np.nan), where=mass > 0)
     return served
-
-
-def lost(counts: Int64, max_k: int) -> int:
-    """Entries that short rows are missing."""
-    return int(np.maximum(max_k - counts, 0).sum())

@@ -16,6 +16,7 @@ from tsds_stream.selection.explain import Explanation, nearest_queries
 from tsds_stream.selection.explaining import explain_held, explain_vector
 from tsds_stream.selection.intake import usable
 from tsds_stream.selection.pool import Offered
+from tsds_stream.selection.probing import measured_recall
 from tsds_stream.selection.revising import Member, Outcome, follow, revision_of
 from tsds_stream.selection.revision import AddReport, RemoveReport, Revision
 from tsds_stream.selection.settings import SelectorConfig
@@ -139,8 +140,7 @@ class Selector:
             timestamps: (n,) int64 milliseconds of event time; required with a time to live.
 
         Raises:
-            ValueError: shapes that do not fit, or a column that the configuration requires is missing. A record with a
-                non-finite or zero embedding or an unusable id is rejected in the report instead.
+            ValueError: shapes that do not fit, or a missing column. A bad record is rejected in the report instead.
         """
         documents = usable(ids, embeddings, tokens, timestamps, self.dimension)
         self._core.require(documents)
@@ -237,10 +237,8 @@ class Selector:
     ) -> AddReport:
         """Give pending targets the past: every document live at their adoption, or the log up to there in its order.
 
-        Records of ids that changed since the adoption are left out. Arguments and report as in `add`.
-
-        Raises:
-            ValueError: as `add`; or nothing is pending.
+        Records of ids that changed since the adoption are left out. Arguments, report and errors as in `add`;
+        `ValueError` also when nothing is pending.
         """
         documents = usable(ids, embeddings, tokens, timestamps, self.dimension)
         self._core.require(documents)
@@ -260,9 +258,9 @@ class Selector:
         adoption.waiting(self._core).backfill_leave(list(ids))
 
     def finish_backfill(self, complete: bool = True) -> None:
-        """The past has been read (or, with `complete` false, cannot be): pending targets become active.
+        """The past has been read: pending targets become active.
 
-        Without the past their rows hold what is provably complete; the revision is provisional while one is short.
+        With `complete` false (it cannot be read) rows hold what is provable, provisional while one is short.
         """
         adoption.finish(self._core, complete)
 
@@ -335,14 +333,16 @@ class Selector:
         values = np.ones(len(slots))
         if density is not None:
             values[:] = np.nan
-            indexed = (slots < len(density.counted)) & (
-                density.counted[np.minimum(slots, len(density.counted) - 1)] > 0
-            )
+            indexed = density.counted[slots] > 0
             missing = np.unique(slots[indexed][~density.settled[slots[indexed]]])
             if len(missing):
                 density.settle(missing)
             values[indexed] = density.values(slots[indexed])
         return values
+
+    def recall(self, sample: int = 256) -> float | None:
+        """Share of true neighbours within sigma that an approximate index finds; None where densities are exact."""
+        return measured_recall(self._core, self._last().density, sample)
 
     def nearest_targets(self, ids: Sequence[str], count: int = 3) -> list[list[tuple[str, float]]]:
         """For each held document its nearest active targets, by (exact distance, id). Raises `KeyError` if not held."""
