@@ -61,7 +61,7 @@ class Screen:
             frontiers: (M,) float64 squared distances; a document that may be at or below one survives.
         """
         bound = (self.norms + 1.0 - frontiers) / 2.0 - self._margin
-        starts = range(0, len(documents), _BLOCK)
+        starts = range(0, len(documents) if len(self.queries) else 0, _BLOCK)
         threads = min(blas_threads(), len(starts), _MOST_THREADS)
         if threads < 2 or len(documents) * len(self.queries) < _THREADED:
             return _joined(self._blocks(documents, starts, bound, self._buffers(1)[0]))
