@@ -378,8 +378,6 @@ class Selector:
             self._outcome = solve(self._core)
         return self._outcome
 
-    # -- state --------------------------------------------------------------------------------------------------
-
     def snapshot(self) -> Snapshot:
         """A copy of the state, which `Snapshot.write` may write in another thread while this selector goes on."""
         return write_state(self._core, self._revision, self._said, self._number)
