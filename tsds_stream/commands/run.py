@@ -17,7 +17,8 @@ USAGE = "[--config FILE] [--documents PATH] [--targets FILE] [--budget N] [--out
 DESCRIPTION = (
     "Select continuously: read documents as they arrive and publish a numbered revision whenever the selection "
     "changes. A restart goes on where the last run stopped. Ctrl-C or SIGTERM finishes, publishes and leaves; a second "
-    "one leaves at once and loses nothing."
+    "one leaves at once and loses nothing. Every option can also stand in a TOML file, or in the environment "
+    "(TSDS_STREAM_SOURCE__PATH=...); tsds-stream config --reference lists them all."
 )
 EXAMPLES = """\
 examples:

@@ -146,10 +146,9 @@ class _Describer:
         if other_kinds:
             return f"{name} is an option of kind = {' and '.join(map(_quoted, other_kinds))}, and this is {kind!r}"
         elsewhere = [other.heading for other in self._sections.values() if other.option(name)]
-        sentence = _unknown(name, "option", here)
-        if elsewhere and not get_close_matches(name, here, 1):
+        if elsewhere:
             return f"there is no option {name!r} here; it belongs to {' or '.join(elsewhere)}"
-        return sentence
+        return _unknown(name, "option", here)
 
 
 def _unknown(name: str, what: str, known: list[str]) -> str:

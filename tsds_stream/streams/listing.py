@@ -12,7 +12,6 @@ from tsds_stream.streams.base import SourceError
 from tsds_stream.streams.byte_streams import open_bytes
 from tsds_stream.streams.lines import LineReader
 from tsds_stream.streams.packed import PackedReader
-from tsds_stream.streams.parquet import ParquetReader
 from tsds_stream.streams.readers import Reader
 from tsds_stream.streams.whole_file import WholeFileReader
 
@@ -50,6 +49,8 @@ def open_reader(path: Path, name: str, limit_bytes: int) -> Reader:
     """A reader at the start of the file; a name that says nothing is read as lines. Raises `OSError`, `SourceError`."""
     form = form_of(path.name) or Form("lines", "", False)
     if form.kind == "parquet":
+        from tsds_stream.streams.parquet import ParquetReader  # imports pyarrow, which takes longer than all of ours
+
         return ParquetReader(path, limit_bytes)
     if form.kind == "text":
         return WholeFileReader(path, name, limit_bytes)
