@@ -60,9 +60,6 @@ class StateSettings(_Section):
 
     directory: str = Field("state/", min_length=1, description="folder of checkpoints and of the candidates' texts")
     checkpoint_interval: Annotated[Seconds, Field(gt=0)] = Field(30.0, description="time between two checkpoints")
-    max_ids: int = Field(
-        2_000_000, ge=1, description="ids whose texts are kept at most; beyond, the revision says `capacity`"
-    )
 
 
 class LoggingSettings(_Section):
