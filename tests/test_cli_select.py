@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.cli_cases import tsds
+from tests.cli_cases import ROOT, tsds
 from tsds_stream import select
 from tsds_stream.exit_status import ExitStatus
 
@@ -145,7 +148,11 @@ def test_texts_are_embedded_by_the_packaged_model(tmp_path: Path):
         (("--budget", "0"), ExitStatus.USAGE, '--budget: "0" is not accepted'),
         ((), ExitStatus.USAGE, "give --budget N (documents) or --token-budget N"),
         (("--budget", "5", "--documents", "absent.jsonl"), ExitStatus.INPUT, "absent.jsonl does not exist"),
-        (("--budget", "5", "--targets", "absent.jsonl"), ExitStatus.INPUT, "absent.jsonl cannot be read"),
+        (
+            ("--budget", "5", "--targets", "absent.jsonl"),
+            ExitStatus.INPUT,
+            "absent.jsonl: no file of target examples is there",
+        ),
         (("--budget", "5", "--output", "absent/s.jsonl"), ExitStatus.USAGE, "absent is not a directory"),
         (("--budget", "5", "--output", "-", "--json"), ExitStatus.USAGE, "would both write to stdout"),
         (("--budget", "5", "--embedder", "static"), ExitStatus.INPUT, "numbers"),
@@ -166,3 +173,22 @@ def test_nothing_to_select_from_is_an_error_of_the_input(corpus: Path, tmp_path:
     done = tsds("select", *words, "--budget", "5", cwd=tmp_path)
     assert done.returncode == ExitStatus.INPUT
     assert "there was no document to select from" in done.stderr
+
+
+def test_an_interrupted_selection_writes_nothing_and_says_so(corpus: Path, tmp_path: Path):
+    output = tmp_path / "s.jsonl"
+    words = ["select", "--documents", "-", "--targets", corpus / "targets.jsonl", "--embedder", "precomputed"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tsds_stream", *map(str, words), "--budget", "5", "--output", str(output)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT,
+    )  # fmt: skip
+    assert process.stdin is not None
+    block = (corpus / "a.jsonl").read_bytes()
+    for _ in range(20):  # more than the pipe holds: once all of it is written, the engine is reading
+        process.stdin.write(block)
+    process.stdin.flush()
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate()
+    assert process.returncode == ExitStatus.INTERRUPTED
+    assert error.decode() == "tsds-stream: interrupted before everything was read; nothing was written\n"
+    assert not output.exists()
