@@ -210,3 +210,9 @@ def test_run_writes_the_whole_selection_as_one_file_on_request(folder: Path):
     assert len(records) == 10
     probabilities = [record["probability"] for record in records]
     assert probabilities == sorted(probabilities, reverse=True)
+
+
+def test_run_into_a_file_is_refused_before_anything_starts(folder: Path):
+    done = tsds("run", "--config", "tsds.toml", "--output", "targets.jsonl", cwd=folder)
+    assert done.returncode == ExitStatus.USAGE
+    assert done.stderr == "tsds-stream: targets.jsonl is a file, and a directory is needed here\n"

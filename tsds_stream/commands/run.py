@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tsds_stream.exit_status import ExitStatus
+from tsds_stream.exit_status import CommandError, ExitStatus
 
 if TYPE_CHECKING:
     from tsds_stream.engine import Statistics
@@ -52,6 +52,9 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
 
     names = {("target_sets", "targets"): "--targets"}
     settings = load_settings(arguments.config, arguments.overrides, names=names)
+    for path in (settings.sink.path, settings.state.directory):
+        if Path(path).is_file():
+            raise CommandError(f"{path} is a file, and a directory is needed here", ExitStatus.USAGE)
     from tsds_stream.engine import Engine
     from tsds_stream.logs import LineLog
     from tsds_stream.streams.chained import total_bytes
