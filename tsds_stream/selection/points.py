@@ -116,6 +116,18 @@ class PointStore:
         """Those of `names` that are held: one set intersection, not a loop."""
         return self._slot_of_id.keys() & names
 
+    def knows_none(self, names: Iterable[str]) -> bool:
+        """Whether none of `names` is held."""
+        return self._slot_of_id.keys().isdisjoint(names)
+
+    def known_keys(self, keys: Iterable[bytes]) -> set[bytes]:
+        """Those of `keys` whose point is held."""
+        return self._slot_of_key.keys() & keys
+
+    def has_room(self, names: int) -> bool:
+        """Whether so many more ids can be held by name."""
+        return len(self._slot_of_id) + names < self._max_ids
+
     def slot_of_key(self, key: bytes) -> int | None:
         return self._slot_of_key.get(key)
 
@@ -150,6 +162,15 @@ class PointStore:
             owners.add(name)
         self._slot_of_id[name] = slot
 
+    def attach_first(self, names: Sequence[str], slots: Int64) -> None:
+        """Let ids that are not held live at points where no id lives yet, one each."""
+        self._multiplicity[slots] += 1
+        owners = self._owners
+        numbers = slots.tolist()
+        for name, slot in zip(names, numbers, strict=True):
+            owners[slot] = name
+        self._slot_of_id.update(zip(names, numbers, strict=True))
+
     def detach(self, name: str) -> int | None:
         """Retract an id; its slot, or None when the id is not held."""
         slot = self._slot_of_id.pop(name, None)
@@ -169,8 +190,10 @@ class PointStore:
 
     # -- points -------------------------------------------------------------------------------------------------
 
-    def insert(self, vectors: Float32, keys: Sequence[bytes]) -> Int64:
-        """Take in new points, with no id yet; their slots."""
+    def insert(
+        self, vectors: Float32, keys: Sequence[bytes], norms: Float64 | None = None, words: UInt64 | None = None
+    ) -> Int64:
+        """Take in new points, with no id yet; their slots. `norms` and `words` are computed unless given."""
         n = len(keys)
         reused = self._free[max(len(self._free) - n, 0) :][::-1]
         del self._free[len(self._free) - len(reused) :]
@@ -180,8 +203,8 @@ class PointStore:
         self.size += fresh
         self._owners.extend([None] * fresh)
         self._vectors[slots] = vectors
-        self._norms[slots] = squared_norms(vectors)
-        words = key_words(list(keys))
+        self._norms[slots] = squared_norms(vectors) if norms is None else norms
+        words = key_words(list(keys)) if words is None else words
         self._words[slots] = words
         self._draws[slots] = uniforms(words, self._salt)
         self._multiplicity[slots] = 0

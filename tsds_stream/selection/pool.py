@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from tsds_stream.selection.arithmetic import (
-    Bool,
     Float32,
     Float64,
     Int64,
@@ -22,7 +21,9 @@ from tsds_stream.selection.arithmetic import (
     pair_products,
     squared_norms,
 )
+from tsds_stream.selection.arrivals import Arriving, settle
 from tsds_stream.selection.points import PointStore
+from tsds_stream.selection.ragged import distinct_ascending
 from tsds_stream.selection.screen import Screen
 from tsds_stream.selection.shortlists import Shortlists
 
@@ -90,28 +91,47 @@ class Pool:
             chosen = passed.rows
             points = vectors[chosen] if is_canonical else canonical(vectors[chosen])
             document, query = passed.pair_rows, passed.pair_queries
+        if not len(points):
+            self._drop_older(ids, [])
+            return
         keys = keys_of(points)
-        squared = self._squared(points, document, query)
-        below = self.lists.below_frontier(query, squared, key_words(keys)[document]) if len(keys) else document > 0
+        norms, words = squared_norms(points), key_words(keys)
+        squared = self._squared(points, norms, document, query)
+        below = self.lists.below_frontier(query, squared, words, document)
         document, query, squared = document[below], query[below], squared[below]
-        wanted = np.ones(len(chosen), np.bool_)
+        wanted = np.arange(len(chosen)) if self.keep_all else distinct_ascending(document)
+        arriving = Arriving(
+            [ids[k] for k in chosen[wanted].tolist()],
+            [keys[k] for k in wanted.tolist()],
+            points[wanted],
+            norms[wanted],
+            words[wanted],
+        )
         if not self.keep_all:
-            wanted[:] = False
-            wanted[document] = True
-            dropped = self.store.known(ids)
-            if dropped:
-                dropped -= {ids[k] for k in chosen[wanted].tolist()}
-            self.superseded += len(dropped)
-            for name in dropped:  # a newer version of a held document that lies too far away
-                self.store.detach(name)
-        slot_of = self._settle_ids(ids, chosen, points, keys, wanted, offset, result)
-        fresh = slot_of[document] >= 0
-        if fresh.any():
-            self.lists.insert(query[fresh], squared[fresh], slot_of[document[fresh]], self.store)
+            self._drop_older(ids, arriving.names)
+        fresh, slots, known = settle(arriving, self.store)
+        self.superseded += known
+        result.admitted += len(fresh)
+        result.duplicates += len(wanted) - len(fresh)
+        result.held += (chosen[wanted] + offset).tolist()
+        result.keys += arriving.keys
+        slot_of = np.full(len(chosen), -1, np.int64)
+        slot_of[wanted[fresh]] = slots
+        pair_slots = slot_of[document]
+        new = pair_slots >= 0
+        self.lists.insert(query[new], squared[new], pair_slots[new], self.store)
 
-    def _squared(self, points: Float32, document: Int64, query: Int64) -> Float64:
+    def _drop_older(self, ids: Sequence[str], wanted: list[str]) -> None:
+        """Retract held documents whose newer version lies too far away."""
+        if self.store.knows_none(ids):
+            return
+        dropped = self.store.known(ids).difference(wanted)
+        self.superseded += len(dropped)
+        for name in dropped:
+            self.store.detach(name)
+
+    def _squared(self, points: Float32, norms: Float64, document: Int64, query: Int64) -> Float64:
         """Exact squared distances of (document, query) pairs."""
-        norms = squared_norms(points)
         if len(document) * _DENSE_PAIRS > len(points) * len(self.queries):
             wide = self.queries.astype(np.float64)
             squared = np.empty(len(document))
@@ -126,55 +146,6 @@ class Pool:
         squared += norms[document]
         squared += self.screen.norms[query]
         return squared
-
-    def _settle_ids(
-        self,
-        ids: Sequence[str],
-        chosen: Int64,
-        points: Float32,
-        keys: list[bytes],
-        wanted: Bool,
-        offset: int,
-        result: Offered,
-    ) -> Int64:
-        """Let the ids of wanted documents live at their points; (k,) int64 the slots of new points, -1 elsewhere.
-
-        A Python loop over survivors only: each needs a look-up by id and by key, which have no vectorised form.
-        """
-        store = self.store
-        slot_of = np.full(len(chosen), -1, np.int64)
-        fresh: dict[bytes, int] = {}  # key -> position in `chosen` of the first arrival at a new point
-        arrivals: list[tuple[str, bytes]] = []
-        for k in np.flatnonzero(wanted).tolist():
-            position = int(chosen[k])
-            name, key = ids[position], keys[k]
-            slot = store.slot_of_key(key)
-            before = store.slot_of_id(name)
-            if before is not None:
-                self.superseded += 1
-                if before == slot:
-                    result.duplicates += 1
-                    result.held.append(position + offset)
-                    result.keys.append(key)
-                    continue
-                store.detach(name)
-            if slot is not None or key in fresh:
-                result.duplicates += 1
-            else:
-                fresh[key] = k
-            arrivals.append((name, key))
-            result.held.append(position + offset)
-            result.keys.append(key)
-        if fresh:
-            firsts = np.fromiter(fresh.values(), np.int64, len(fresh))
-            slot_of[firsts] = store.insert(points[firsts], list(fresh))
-            result.admitted += len(fresh)
-        for name, key in arrivals:
-            slot = store.slot_of_key(key)
-            if slot is None:
-                raise RuntimeError("a point vanished between its admission and its naming")
-            store.attach(name, slot)
-        return slot_of
 
     # -- departures ---------------------------------------------------------------------------------------------
 
@@ -228,7 +199,7 @@ class Pool:
             squared *= -2.0
             squared += store.norms[slot]
             squared += self.screen.norms[query]
-            below = lists.below_frontier(query, squared, store.words[slot])
+            below = lists.below_frontier(query, squared, store.words, slot)
             lists.insert(query[below], squared[below], slot[below], store)
 
     def set_queries(self, queries: Float32, source: Int64) -> None:

@@ -40,19 +40,25 @@ class Shortlists:
     def __len__(self) -> int:
         return len(self.counts)
 
-    def below_frontier(self, queries: Int64, squared: Float64, words: UInt64) -> Bool:
-        """Which (query, point) pairs lie below the query's frontier, ties decided by key."""
+    def below_frontier(self, queries: Int64, squared: Float64, words: UInt64, points: Int64) -> Bool:
+        """Which (query, point) pairs lie below the query's frontier, ties decided by key.
+
+        Args:
+            words: (n, 2) uint64 keys of some points; points: (pairs,) int64 positions in it.
+        """
         frontier = self.frontier[queries]
         below = squared < frontier
         ties = np.flatnonzero(squared == frontier)
         if len(ties):
-            mine, its = words[ties], self.frontier_words[queries[ties]]
+            mine, its = words[points[ties]], self.frontier_words[queries[ties]]
             below[ties] = (mine[:, 0] < its[:, 0]) | ((mine[:, 0] == its[:, 0]) & (mine[:, 1] < its[:, 1]))
         return below
 
     def insert(self, queries: Int64, squared: Float64, slots: Int64, store: PointStore) -> None:
         """Take in (query, point) pairs below their frontiers; no pair may stand in its row already."""
-        order = np.argsort(queries, kind="stable")
+        order = np.argsort(
+            queries.astype(np.uint16) if len(self) <= 1 << 16 else queries, kind="stable"
+        )  # 16 bits: radix
         queries, squared, slots = queries[order], squared[order], slots[order]
         while len(queries):
             arriving = np.bincount(queries, minlength=len(self))
@@ -67,7 +73,7 @@ class Shortlists:
                 return
             queries, squared, slots = queries[~fits], squared[~fits], slots[~fits]
             self.sort(np.unique(queries), store)
-            still = self.below_frontier(queries, squared, store.words[slots])
+            still = self.below_frontier(queries, squared, store.words, slots)
             queries, squared, slots = queries[still], squared[still], slots[still]
 
     def sort(self, rows: Int64, store: PointStore) -> None:
