@@ -34,16 +34,6 @@ class Outcome:
     live_documents: int | None
 
 
-@dataclass(frozen=True)
-class Member:
-    """What was last said of one selected document."""
-
-    probability: float
-    weight: float
-    multiplicity: int
-    key: bytes
-
-
 def revision_of(outcome: Outcome, store: PointStore, number: int) -> Revision:
     """A revision without a predecessor: everything in it is new."""
     slots, sample, solution = np.empty(0, np.int64), outcome.sample, outcome.solution
@@ -65,7 +55,6 @@ def revision_of(outcome: Outcome, store: PointStore, number: int) -> Revision:
         multiplicities=store.multiplicity[slots].copy(),
         added=list(ids),
         removed=[],
-        changed=list(ids),
         exact=not outcome.reasons,
         reasons=outcome.reasons,
         short_of_budget=sample is None or sample.short_of_budget,
@@ -89,59 +78,29 @@ def revision_of(outcome: Outcome, store: PointStore, number: int) -> Revision:
     )
 
 
-def follow(fresh: Revision, before: Revision | None, said: dict[str, Member], tolerance: float) -> Revision | None:
-    """The revision that follows another one, or None when nothing worth saying has changed.
-
-    A revision is made when membership, `exact`, `reasons`, the active targets, or a value to be said again changes. A
-    member is said again when it is new, its representative, point or multiplicity changes, or its probability or weight
-    has moved by more than `tolerance` (relative) since it was last said.
-
-    Args:
-        said: by id, what was last said of each member of `before`; brought up to date here.
-    """
-    present = set(fresh.ids)
-    removed = sorted(said.keys() - present)
-    added = [name for name in fresh.ids if name not in said]
-    changed = []
-    columns = zip(
-        fresh.ids,
-        fresh.probabilities.tolist(),
-        fresh.weights.tolist(),
-        fresh.multiplicities.tolist(),
-        fresh.keys,
-        strict=True,
-    )
-    updates: dict[str, Member] = {}
-    for name, probability, weight, multiplicity, key in columns:  # members are named: no array form
-        last = said.get(name)
-        if (
-            last is None
-            or last.key != key
-            or last.multiplicity != multiplicity
-            or _moved(probability, last.probability, tolerance)
-            or _moved(weight, last.weight, tolerance)
-        ):
-            changed.append(name)
-            updates[name] = Member(probability, weight, multiplicity, key)
-    if before is not None and not removed and not changed and _same_standing(fresh, before):
+def follow(fresh: Revision, before: Revision | None) -> Revision | None:
+    """The revision that follows another one, or None when it would say the same."""
+    if before is not None and _told(fresh) == _told(before):
         return None
-    for name in removed:
-        del said[name]
-    said.update(updates)
-    return replace(fresh, added=added, removed=removed, changed=changed)
+    last = [] if before is None else before.ids
+    return replace(
+        fresh,
+        added=sorted(set(fresh.ids) - set(last)),
+        removed=sorted(set(last) - set(fresh.ids)),
+    )
 
 
-def _moved(now: float, before: float, tolerance: float) -> bool:
-    return abs(now - before) > tolerance * before
-
-
-def _same_standing(a: Revision, b: Revision) -> bool:
-    return (a.reasons, a.targets_digest, a.targets_active, a.targets_pending, a.short_of_budget) == (
-        b.reasons,
-        b.targets_digest,
-        b.targets_active,
-        b.targets_pending,
-        b.short_of_budget,
+def _told(revision: Revision) -> tuple[object, ...]:
+    """What a revision says of its members and of itself."""
+    return (
+        revision.digest,
+        revision.keys,
+        revision.multiplicities.tolist(),
+        revision.reasons,
+        revision.targets_digest,
+        revision.targets_active,
+        revision.targets_pending,
+        revision.short_of_budget,
     )
 
 

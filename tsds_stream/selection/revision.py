@@ -54,7 +54,7 @@ class Revision:
         keys: 16-byte point keys; multiplicities: (n,) int64 live ids at each point.
         probabilities: (n,) float64 mass of the transport plan; weights: (n,) float64; densities: (n,) float64, nan
             where none was needed.
-        changed: ids that are new or whose values moved beyond the tolerance since they were last in this list.
+        added, removed: ids, against the revision before (a preview: against the last revision).
         exact: bit for bit the selection that a batch computation over the prefix gives; else `reasons` say why not.
         filling_alpha: the alpha that would fill the budget, where the selection falls short of it.
         s, alpha: the solution's coupling scalar and the (implied) alpha; tau: the threshold of the ranks u/p.
@@ -70,7 +70,6 @@ class Revision:
     multiplicities: Int64
     added: list[str]
     removed: list[str]
-    changed: list[str]
     exact: bool
     reasons: tuple[str, ...]
     short_of_budget: bool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from tsds_stream.selection.explaining import explain_held, explain_vector
 from tsds_stream.selection.intake import usable
 from tsds_stream.selection.pool import Offered
 from tsds_stream.selection.probing import measured_recall
-from tsds_stream.selection.revising import Member, Outcome, follow, revision_of
+from tsds_stream.selection.revising import Outcome, follow, revision_of
 from tsds_stream.selection.revision import AddReport, RemoveReport, Revision
 from tsds_stream.selection.settings import SelectorConfig
 from tsds_stream.selection.snapshot import Snapshot, read_state, write_state
@@ -58,14 +59,13 @@ class Selector:
         self._core = Core(name, config or SelectorConfig(), vectors.shape[1])
         self._core.targets.add(ids, vectors, target_weights)
         self._core.create_pool()
-        self._start(None, {}, 0)
+        self._start(None, 0)
 
-    def _start(self, revision: Revision | None, said: dict[str, Member], number: int) -> None:
+    def _start(self, revision: Revision | None, number: int) -> None:
         self._revision = revision
-        self._said = said
         self._number = number
         self._outcome: Outcome | None = None  # of the present state, unless the core has changed since
-        self._judged: tuple[Outcome, float] | None = None  # what the last refresh looked at, and with which tolerance
+        self._judged: Outcome | None = None  # what the last refresh looked at
 
     # -- settings -----------------------------------------------------------------------------------------------
 
@@ -266,28 +266,22 @@ class Selector:
 
     # -- the selection ------------------------------------------------------------------------------------------
 
-    def refresh(self, tolerance: float = 0.0) -> Revision | None:
+    def refresh(self) -> Revision | None:
         """The selection of the present state.
 
-        Args:
-            tolerance: relative change of a member's probability or weight, since it was last in `Revision.changed`,
-                that makes a new revision. With 0 every change does.
-
         Returns:
-            The previous revision, the same object, when nothing worth saying has changed; None before there are an
-            active target and an accepted document.
+            The previous revision, the same object, when the selection and what is said of it are the same; None before
+            there are an active target and an accepted document.
         """
         core = self._core
         if not core.active or core.seen == 0:
             return None
         outcome = self._last()
-        if self._judged is not None and self._judged[0] is outcome and tolerance >= self._judged[1]:
-            return self._revision
-        self._judged = (outcome, tolerance)
-        fresh = revision_of(outcome, core.pool.store, self._number + 1)
-        following = follow(fresh, self._revision, self._said, tolerance)
-        if following is not None:
-            self._revision, self._number = following, following.number
+        if self._judged is not outcome:
+            self._judged = outcome
+            following = follow(revision_of(outcome, core.pool.store, self._number + 1), self._revision)
+            if following is not None:
+                self._revision, self._number = following, following.number
         return self._revision
 
     def renumber(self, last: int) -> None:
@@ -310,8 +304,7 @@ class Selector:
         if not self._core.active or self._core.seen == 0:
             raise ValueError("there is nothing to preview before a target and a document")
         revision = revision_of(preview(self._core, config), self._core.pool.store, 0)
-        following = follow(revision, None, dict(self._said), 0.0)
-        return revision if following is None else following
+        return follow(revision, self._revision) or replace(revision, added=[], removed=[])
 
     def probabilities(self) -> tuple[list[str], Float64]:
         """Every document with mass of the present state: ids ascending, (n,) float64 probabilities."""
@@ -380,7 +373,7 @@ class Selector:
 
     def snapshot(self) -> Snapshot:
         """A copy of the state, which `Snapshot.write` may write in another thread while this selector goes on."""
-        return write_state(self._core, self._revision, self._said, self._number)
+        return write_state(self._core, self._revision, self._number)
 
     def save(self, directory: str | Path) -> None:
         """Write the state to a new or empty directory. Raises `OSError`."""
@@ -394,7 +387,7 @@ class Selector:
             OSError: files are missing. ValueError: they are damaged or of another format.
         """
         selector = cls.__new__(cls)
-        core, revision, said, number = read_state(Path(directory))
+        core, revision, number = read_state(Path(directory))
         selector._core = core
-        selector._start(revision, said, number)
+        selector._start(revision, number)
         return selector

@@ -19,7 +19,6 @@ from tsds_stream.selection.arithmetic import Int64, key_words
 from tsds_stream.selection.core import Core
 from tsds_stream.selection.late import Late
 from tsds_stream.selection.pool import Pool
-from tsds_stream.selection.revising import Member
 from tsds_stream.selection.revision import Notice, Revision
 from tsds_stream.selection.settings import SelectorConfig
 
@@ -45,7 +44,7 @@ class Snapshot:
         (directory / "selector.json").write_text(json.dumps(self.meta), encoding="utf-8")
 
 
-def write_state(core: Core, revision: Revision | None, said: dict[str, Member], number: int) -> Snapshot:
+def write_state(core: Core, revision: Revision | None, number: int) -> Snapshot:
     """Copy the state of a selector."""
     core.settle_state()
     arrays: Arrays = {}
@@ -67,10 +66,6 @@ def write_state(core: Core, revision: Revision | None, said: dict[str, Member], 
         arrays["expiry.times"] = np.array(list(core.expiry.times.values()), np.int64)
     if core.census is not None:
         arrays["census.ids"] = _pack(core.census.ids)
-    arrays["said.ids"] = _pack(said)
-    arrays["said.values"] = np.array([(m.probability, m.weight) for m in said.values()]).reshape(-1, 2)
-    arrays["said.multiplicities"] = np.array([m.multiplicity for m in said.values()], np.int64)
-    arrays["said.keys"] = key_words([m.key for m in said.values()])
     meta: dict[str, Any] = {
         "format": FORMAT,
         "name": core.name,
@@ -94,7 +89,7 @@ def write_state(core: Core, revision: Revision | None, said: dict[str, Member], 
     return Snapshot(arrays, meta)
 
 
-def read_state(directory: Path) -> tuple[Core, Revision | None, dict[str, Member], int]:
+def read_state(directory: Path) -> tuple[Core, Revision | None, int]:
     """Read what `write_state` wrote. Raises `OSError` or `ValueError`."""
     try:
         meta = json.loads((directory / "selector.json").read_text(encoding="utf-8"))
@@ -124,7 +119,7 @@ class _Arrays:
         return [raw[k : k + 16] for k in range(0, len(raw), 16)]
 
 
-def _read(meta: dict[str, Any], arrays: _Arrays) -> tuple[Core, Revision | None, dict[str, Member], int]:
+def _read(meta: dict[str, Any], arrays: _Arrays) -> tuple[Core, Revision | None, int]:
     core = Core(meta["name"], SelectorConfig(**meta["config"]), meta["dimension"])
     core.targets.restore(
         arrays.strings("targets.ids"),
@@ -153,18 +148,8 @@ def _read(meta: dict[str, Any], arrays: _Arrays) -> tuple[Core, Revision | None,
         core.expiry.restore(meta["watermark"], times)
     if core.census is not None:
         core.census.restore(set(arrays.strings("census.ids")), meta["census"]["beyond"], meta["census"]["known"])
-    said = {
-        name: Member(p, w, m, key)
-        for name, (p, w), m, key in zip(
-            arrays.strings("said.ids"),
-            arrays["said.values"].tolist(),
-            arrays["said.multiplicities"].tolist(),
-            arrays.keys("said.keys"),
-            strict=True,
-        )
-    }
     revision = None if meta["revision"] is None else _read_revision(meta["revision"], arrays)
-    return core, revision, said, meta["number"]
+    return core, revision, meta["number"]
 
 
 def _write_pool(prefix: str, pool: Pool, arrays: Arrays) -> None:
