@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from tsds_stream.checkpoint import CheckpointStore
@@ -22,7 +23,7 @@ from tsds_stream.engine.preparation import Preparer
 from tsds_stream.engine.publisher import Publisher
 from tsds_stream.engine.recovery import Restored, restore
 from tsds_stream.engine.statistics import Progress, SetStatistics, Statistics
-from tsds_stream.engine.stop import Stop, stop_on_signals
+from tsds_stream.engine.stop import Deadline, Stop, stop_on_signals
 from tsds_stream.engine.target_set import TargetsError, TargetSet, embedded, fingerprint
 from tsds_stream.engine.texts import Texts
 from tsds_stream.exit_status import CommandError, ExitStatus
@@ -110,11 +111,13 @@ class Engine:
         log: Log | None = None,
         stop: Stop | None = None,
         progress: Progress | None = None,
+        options: Options | None = None,
         disk: Disk | None = None,
     ) -> Engine:
         """The engine that `settings` describe, with everything opened and locked.
 
         Args:
+            options: sizes and times that are not in the settings; those that are come from there.
             disk: where a test injects faults.
 
         Raises:
@@ -129,7 +132,7 @@ class Engine:
             needs: Needs = "embedding" if settings.embedder.kind == "precomputed" else "either"
 
             def source() -> Source:
-                return open_source(settings.source, root, dimension=embedder.dimension, needs=needs)
+                return open_source(settings.source, root, dimension=embedder.dimension, needs=needs, disk=disk)
 
             return cls(
                 open_source=source,
@@ -144,7 +147,8 @@ class Engine:
                 readers={one.name: TargetFile(one.targets, Decoder(needs=needs)) for one in settings.target_sets},
                 checkpoints=CheckpointStore(checkpoints_in(root), disk=disk),
                 payloads=PayloadStore(payloads_in(root)),
-                options=Options(
+                options=replace(
+                    options or Options(),
                     interval=settings.publish.interval,
                     weight_change=settings.publish.weight_change,
                     checkpoint_interval=settings.state.checkpoint_interval,
@@ -196,6 +200,8 @@ class Engine:
             restored.late,
         )
         stack.callback(late.close)
+        checkpointer = Checkpointer(self._checkpoints, texts, self._clock, self.statistics, self._log)
+        stack.callback(lambda: checkpointer.finish(Deadline(self._options.shutdown, self._clock)))
         parts = Parts(
             sets=sets,
             source=source,
@@ -204,7 +210,7 @@ class Engine:
             late=late,
             intake=intake,
             preparer=preparer,
-            checkpointer=Checkpointer(self._checkpoints, texts, self._clock, self.statistics, self._log),
+            checkpointer=checkpointer,
             positions=restored.positions,
             committed=committed.positions,
             embedder=self._embedder.fingerprint,
