@@ -13,10 +13,12 @@ from typing import Protocol
 import numpy as np
 
 from tsds_stream.selection.arithmetic import KERNEL_UNIT, Bool, Float32, Float64, Int64
+from tsds_stream.selection.blas import blas_threads
 from tsds_stream.selection.close_pairs import Points, accumulate_density
 from tsds_stream.selection.fold import Fold
 from tsds_stream.selection.points import PointStore
 
+_MOST_THREADS = 8
 _FIT_SAMPLE = 8192  # points from which the fold is fitted: any sample does, it only filters
 
 
@@ -85,14 +87,13 @@ class ExactDensity:
             rows = rows[:0]
         if len(rows):
             fold = self._ready(np.concatenate([rows, changed]))
-            self._sums[rows] += accumulate_density(fold, self._side(rows), self._side(changed), self.sigma, delta)
+            self._sums[rows] += self._sum(fold, rows, changed, delta)
         counted[changed] = multiplicity[changed]
 
     def settle(self, slots: Int64) -> None:
         indexed = np.flatnonzero(self.counted)
         fold = self._ready(indexed)
-        weights = self.counted[indexed]
-        self._sums[slots] = accumulate_density(fold, self._side(slots), self._side(indexed), self.sigma, weights)
+        self._sums[slots] = self._sum(fold, slots, indexed, self.counted[indexed])
         self.settled[slots] = True
         self._last_settled = int(np.count_nonzero(self.settled))
 
@@ -133,6 +134,12 @@ class ExactDensity:
                 self._images[part] = self._fold.project(store.vectors[part], store.norms[part])
             self._imaged[missing] = True
         return self._fold
+
+    def _sum(self, fold: Fold, slots: Int64, others: Int64, weights: Int64) -> Int64:
+        """What the others add to the sums of these slots."""
+        return accumulate_density(
+            fold, self._side(slots), self._side(others), self.sigma, weights, threads=min(blas_threads(), _MOST_THREADS)
+        )
 
     def _side(self, slots: Int64) -> Points:
         store = self._store
