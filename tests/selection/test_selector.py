@@ -142,6 +142,8 @@ def test_warnings_are_data_and_sentences():
     codes = {notice.code for notice in many.warnings}
     assert {"density_without_effect", "sigma_too_wide"} <= codes
     assert all(notice.sentence for notice in many.warnings)
+    among = select(np.concatenate([DOCUMENTS, TARGETS]), TARGETS, budget=5)
+    assert "targets_among_documents" in {notice.code for notice in among.warnings}
     cut = select(DOCUMENTS, TARGETS, budget=500, sigma=0.5, max_k=5)
     assert cut.reasons == ("truncated",)
     assert cut.truncated > 0

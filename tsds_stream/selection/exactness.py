@@ -104,7 +104,15 @@ def warnings(
                     "have no effect; use fewer targets or a larger budget, or regularizer = uniform",
                 )
             )
-    if sigma and nearest is not None and sigma >= nearest and config.regularizer == "kde":
+    if nearest == 0 and config.regularizer == "kde" and config.sigma == "auto":
+        notices.append(
+            Notice(
+                "targets_among_documents",
+                "at least half of the targets are themselves among the documents, so sigma = auto is next to nothing and "
+                "near-duplicates count as distinct: keep the targets out of the documents, or set sigma",
+            )
+        )
+    elif sigma and nearest is not None and sigma >= nearest and config.regularizer == "kde":
         notices.append(
             Notice(
                 "sigma_too_wide",
