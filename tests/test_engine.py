@@ -244,3 +244,19 @@ def test_a_crash_in_the_reader_ends_the_engine_and_not_only_the_thread(tmp_path)
     told.tell()
     assert told.crashes == 1
     told.check()
+
+
+@pytest.mark.parametrize("works", [0, 1], ids=["for targets", "for documents"])
+def test_a_stop_while_the_embedder_is_out_is_heard(tmp_path, works):
+    stop = Stop()
+
+    class Out(WordEmbedder):
+        def embed_all(self, texts):
+            if self.calls >= works + 3:
+                stop.request("test")
+            self.outages = int(self.calls >= works)
+            return super().embed_all(texts)
+
+    told = story(some_documents(40), tmp_path, TARGETS, embedder=Out, follow=True)
+    assert told.engine(stop).run() is ExitStatus.OK
+    assert told.digests() == []

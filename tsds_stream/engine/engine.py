@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from tsds_stream.engine.intake import Intake
 from tsds_stream.engine.late import LateWork, TargetReader
 from tsds_stream.engine.loop import Loop, Parts
 from tsds_stream.engine.options import Options
-from tsds_stream.engine.preparation import Preparer
+from tsds_stream.engine.preparation import GivenUpError, Preparer
 from tsds_stream.engine.publisher import Publisher
 from tsds_stream.engine.recovery import Restored, restore
 from tsds_stream.engine.statistics import Progress, SetStatistics, Statistics
@@ -169,7 +169,8 @@ class Engine:
         with stop_on_signals(self._stop), _explained(), ExitStack() as stack:
             for close in self._closing:
                 stack.callback(close)
-            self._run(stack)
+            with suppress(GivenUpError):  # asked to leave before anything had begun
+                self._run(stack)
         return ExitStatus.OK
 
     def _run(self, stack: ExitStack) -> None:
@@ -179,7 +180,7 @@ class Engine:
         committed = self._sink.recover()
         targets = {name: _examples(name, reader) for name, reader in self._readers.items()}
         texts = Texts(self._payloads, self.statistics, self._log)
-        preparer = Preparer(self._embedder, self._clock, self.statistics, self._log, self._stop.wait)
+        preparer = Preparer(self._embedder, self._clock, self.statistics, self._log, self._stop)
         _adopt_dimension(self._embedder, targets)
         restored = restore(self._checkpoints, committed, self._configs, self._embedder.fingerprint, texts, self._log)
         sets = [self._target_set(name, targets[name], restored, committed, preparer) for name in self._configs]

@@ -9,7 +9,7 @@ from tsds_stream.engine.backfill import Backfill
 from tsds_stream.engine.clock import Clock, Every
 from tsds_stream.engine.intake import Intake
 from tsds_stream.engine.options import Options
-from tsds_stream.engine.preparation import Preparer
+from tsds_stream.engine.preparation import GivenUpError, Preparer
 from tsds_stream.engine.target_set import TargetsError, TargetSet, embedded, fingerprint
 from tsds_stream.logs import Log
 from tsds_stream.records import Json, Target
@@ -150,6 +150,8 @@ class LateWork:
             return False
         try:
             examples = embedded(one.name, [listed[name] for name in late], self._preparer, one.selector.dimension)
+        except GivenUpError:
+            return False  # the next run finds them
         except TargetsError as error:
             self._complain(one.name, str(error))
             return False

@@ -7,7 +7,7 @@ from types import TracebackType
 
 from tsds_stream.engine.bounded_queue import BoundedQueue
 from tsds_stream.engine.clock import Clock
-from tsds_stream.engine.preparation import Prepared, Preparer
+from tsds_stream.engine.preparation import GivenUpError, Prepared, Preparer
 from tsds_stream.engine.statistics import Statistics
 from tsds_stream.streams.base import Batch, Positions, Source
 
@@ -61,7 +61,7 @@ class Pipeline:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def close(self, timeout: float | None = 10.0) -> None:
+    def close(self, timeout: float | None = 5.0) -> None:
         """End both threads; one that hangs in the world beyond `timeout` seconds is left behind (it is a daemon)."""
         self._leaving.set()
         self._raw.close()
@@ -110,9 +110,11 @@ class Pipeline:
     def _prepare(self) -> None:
         try:
             while (batch := self._raw.get()) is not None:
-                prepared = self._preparer.prepare(batch, self._leaving.is_set)
-                if prepared is None or not self._ready.put(prepared, len(batch.documents), batch.size):
+                prepared = self._preparer.prepare(batch)
+                if not self._ready.put(prepared, len(batch.documents), batch.size):
                     return
+        except GivenUpError:
+            self._ready.close()
         except Exception as error:  # noqa: BLE001 - carried to the engine's thread, which raises it
             self._ready.finish(error)
         else:

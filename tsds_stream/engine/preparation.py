@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from tsds_stream.embedding.base import Embedder, EmbedderUnavailable, EmbedResult
 from tsds_stream.engine.clock import Clock
 from tsds_stream.engine.statistics import Statistics
+from tsds_stream.engine.stop import Stop
 from tsds_stream.logs import Log
 from tsds_stream.records import DeadLetter, Document, Json
 from tsds_stream.streams.base import Batch, Positions
@@ -56,12 +56,15 @@ def dead_letter(document: Document, reason: str, detail: str, now: int) -> DeadL
     )
 
 
+class GivenUpError(Exception):
+    """The engine was asked to leave while the embedder was out."""
+
+
 class Preparer:
     """Embeds the texts of batches; one instance may serve several threads, the embedder serves one at a time.
 
     Args:
-        given_up: asked while the embedder is out; True ends the waiting.
-        wait: sleeps so many seconds, or less when the engine is asked to leave.
+        stop: whoever waits for the embedder gives up when the engine is asked to leave.
     """
 
     def __init__(
@@ -70,23 +73,21 @@ class Preparer:
         clock: Clock,
         statistics: Statistics,
         log: Log,
-        wait: Callable[[float], object],
+        stop: Stop,
     ) -> None:
         self._embedder = embedder
         self._clock = clock
         self._statistics = statistics
         self._log = log
-        self._wait = wait
+        self._stop = stop
         self._one_at_a_time = threading.Lock()
 
-    def prepare(self, batch: Batch, given_up: Callable[[], bool]) -> Prepared | None:
-        """Vectors for every usable document of `batch`; None when it was given up during an outage."""
+    def prepare(self, batch: Batch) -> Prepared:
+        """Vectors for every usable document of `batch`. Raises as `embed_patiently`."""
         documents = batch.documents
         letters = list(batch.dead_letters)
         texts = [i for i, d in enumerate(documents) if d.embedding is None and not d.deleted]
-        vectors, unusable = self._embed([documents[i].text or "" for i in texts], given_up)
-        if vectors is None:
-            return None
+        vectors, unusable = self._embed([documents[i].text or "" for i in texts])
         failed = {texts[i]: failure for i, failure in unusable.items()}
         if len(texts) < len(documents):
             vectors, misfits = self._merge(documents, texts, vectors)
@@ -98,21 +99,22 @@ class Preparer:
             documents, vectors = [documents[i] for i in good], vectors[good]
         return Prepared(documents, vectors, letters, batch.positions, batch.size)
 
-    def _embed(
-        self, texts: list[str], given_up: Callable[[], bool]
-    ) -> tuple[NDArray[np.float32] | None, dict[int, tuple[str, str]]]:
+    def _embed(self, texts: list[str]) -> tuple[NDArray[np.float32], dict[int, tuple[str, str]]]:
         if not texts:
             return np.zeros((0, self._embedder.dimension), np.float32), {}
-        result = self.embed_patiently(texts, given_up)
-        if result is None:
-            return None, {}
+        result = self.embed_patiently(texts)
         self._statistics.embedded += len(texts)
         return result.vectors, {i: (failure.reason, failure.detail) for i, failure in result.failures.items()}
 
-    def embed_patiently(self, texts: list[str], given_up: Callable[[], bool]) -> EmbedResult | None:
-        """`embed_all`, tried again for as long as the embedder is out: that is no fault of any document."""
+    def embed_patiently(self, texts: list[str]) -> EmbedResult:
+        """`embed_all`, tried again for as long as the embedder is out: that is no fault of any document.
+
+        Raises:
+            GivenUpError: the engine was asked to leave meanwhile.
+            EmbedderError: the embedder cannot work as configured.
+        """
         out = False
-        while not given_up():
+        while True:
             try:
                 with self._one_at_a_time:
                     started = self._clock.monotonic()
@@ -123,12 +125,12 @@ class Preparer:
                     self._log.warning("embedder unavailable", error=str(error), retry_after=error.retry_after)
                     self._statistics.embedder_outages += 1
                 out = True
-                self._wait(min(error.retry_after, _LONGEST_WAIT))
+                if self._stop.wait(min(error.retry_after, _LONGEST_WAIT)):
+                    raise GivenUpError from error
             else:
                 if out:
                     self._log.info("embedder available again")
                 return result
-        return None
 
     def _merge(
         self, documents: list[Document], texts: list[int], embedded: NDArray[np.float32]

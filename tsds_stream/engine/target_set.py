@@ -67,9 +67,10 @@ def embedded(name: str, targets: Sequence[Target], preparer: Preparer, dimension
 
     Raises:
         TargetsError: some have none; all of them are named.
+        GivenUpError: the engine was asked to leave while the embedder was out.
     """
     texts = [i for i, target in enumerate(targets) if target.embedding is None]
-    result = preparer.embed_patiently([targets[i].text or "" for i in texts], lambda: False) if texts else None
+    result = preparer.embed_patiently([targets[i].text or "" for i in texts]) if texts else None
     problems = [f"{t.id!r} has {len(t.embedding)} numbers instead of {dimension}" for t in targets
                 if t.embedding is not None and t.embedding.shape != (dimension,)]  # fmt: skip
     if result is not None:
