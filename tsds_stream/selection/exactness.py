@@ -108,8 +108,8 @@ def warnings(
         notices.append(
             Notice(
                 "targets_among_documents",
-                "at least half of the targets are themselves among the documents, so sigma = auto is next to nothing and "
-                "near-duplicates count as distinct: keep the targets out of the documents, or set sigma",
+                "at least half of the targets are themselves among the documents, so sigma = auto is next to nothing "
+                "and near-duplicates count as distinct: keep the targets out of the documents, or set sigma",
             )
         )
     elif sigma and nearest is not None and sigma >= nearest and config.regularizer == "kde":
