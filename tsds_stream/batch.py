@@ -26,6 +26,7 @@ def select(
     budget: int | None = 1000,
     embedder: Embedder | None = None,
     ids: Sequence[str] | None = None,
+    target_ids: Sequence[str] | None = None,
     tokens: ArrayLike | None = None,
     name: str = "default",
     **settings: Any,
@@ -38,6 +39,8 @@ def select(
         budget: documents to select; None with `token_budget`.
         embedder: for texts; default the packaged static model.
         ids: N distinct ids; default "0", "1", …. A repeated id names a new version of the same document.
+        target_ids: M distinct ids; default "0", "1", …. Sums run over targets by id, so that to the last bit a
+            selection is that of a stream only under the ids that its targets have there.
         tokens: (N,) integers, required with `token_budget`; counted by bytes / 4 for texts.
         settings: further fields of `SelectorConfig`.
 
@@ -63,7 +66,7 @@ def select(
             targets = embedder.embed(targets)  # type: ignore[arg-type]
     vectors: Float32 = np.asarray(documents)
     names = [str(k) for k in range(len(vectors))] if ids is None else list(ids)
-    selector = Selector(targets, SelectorConfig(budget=budget, **settings), name=name)
+    selector = Selector(targets, SelectorConfig(budget=budget, **settings), target_ids, name=name)
     counts = None if tokens is None else np.asarray(tokens)
     for start in range(0, len(names), _BLOCK):
         part = slice(start, start + _BLOCK)

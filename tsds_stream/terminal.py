@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 if TYPE_CHECKING:
@@ -66,10 +67,18 @@ class Page:
         self._console.print(text, style="bold", markup=False, highlight=False)
 
     def line(self, text: str, style: str | None = None) -> None:
-        """A sentence; wrapped on a terminal, one line elsewhere."""
-        self._console.print(
-            _printable(text), style=style, markup=False, highlight=False, soft_wrap=not self._console.is_terminal
-        )
+        """A sentence; wrapped under its own indentation on a terminal, one line elsewhere."""
+        text = _printable(text)
+        if self._console.is_terminal:
+            from textwrap import fill
+
+            indent = " " * (len(text) - len(text.lstrip()))
+            text = fill(text, self._console.width, subsequent_indent=indent, break_on_hyphens=False)
+        self._console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+    def copyable(self, text: str) -> None:
+        """A command to copy: one line, however long."""
+        self._console.print(_printable(text), markup=False, highlight=False, soft_wrap=True)
 
     def warning(self, text: str) -> None:
         """A sentence that somebody should read."""
@@ -112,4 +121,6 @@ def count(number: int, noun: str) -> str:
 def _console(stream: TextIO) -> Console:
     from rich.console import Console
 
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="replace")  # an encoding that lacks a character is no reason to fail
     return Console(file=stream, highlight=False)
