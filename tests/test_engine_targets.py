@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.engine_fakes import CrashItem, Do, doc, target
+from tests.engine_fakes import CrashItem, Do, doc, gone, target
 from tests.engine_stories import CONFIG, from_scratch, story
 from tests.test_engine import TARGETS, lively, some_documents
 from tsds_stream.exit_status import CommandError, ExitStatus
@@ -138,3 +138,22 @@ def test_rows_that_ran_short_are_refilled_from_the_past(tmp_path):
     told.tell()
     assert told.last()["exact"]
     assert told.digests()[-1] == from_scratch([*documents, *chosen], TARGETS, config)
+
+
+def test_a_refill_does_not_drown_in_documents_that_are_gone(tmp_path):
+    config = SelectorConfig(budget=4, max_k=8, slack=2, sigma=0.8, refill="auto")
+    documents = some_documents(150)
+    items = [*documents, *(gone(one.id) for one in documents[:130])]
+    told = story(items, tmp_path, TARGETS, config, batch=25)
+    told.tell()
+    assert told.last()["exact"]
+    assert told.digests()[-1] == from_scratch(items, TARGETS, config)
+
+
+def test_a_refill_that_cannot_help_ends(tmp_path):
+    config = SelectorConfig(budget=4, max_k=8, slack=0, sigma=0.8, refill="auto")
+    near = [doc(f"d{i:03d}", f"red cat {i}") for i in range(100)]
+    items = [*near, *(doc(one.id, "bird") for one in near)]  # new versions: the past pushes them off the shortlist
+    told = story(items, tmp_path, [target("t", "red cat")], config, batch=25)
+    told.tell()
+    assert told.last()["size"] >= 1

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from tsds_stream.engine.clock import Clock
 from tsds_stream.engine.options import Options
+from tsds_stream.engine.past import PastSource
 from tsds_stream.engine.pipeline import Pipeline
 from tsds_stream.engine.preparation import Prepared, Preparer
 from tsds_stream.engine.statistics import Statistics
@@ -36,11 +37,11 @@ class Backfill:
         at: Positions | None,
         names: list[str],
     ) -> None:
-        source.seek(at)
+        past = PastSource(source, at)
         self.until = until
         self.at = at
         self.names = names
-        self._source = source
+        self._source = past
         self._clock = clock
         self._share = options.backfill_share
         self._began = clock.monotonic()
@@ -48,7 +49,7 @@ class Backfill:
         self.done = False
         # What is read again must not count as read: it has statistics of its own.
         self._pipeline = Pipeline(
-            source,
+            past,
             preparer,
             Statistics(),
             clock,
@@ -73,7 +74,7 @@ class Backfill:
         if batch is not None:
             began = self._clock.monotonic()
             apply(batch)
-            self.at = batch.positions
+            self.at = batch.positions or self.at
             self._spent += self._clock.monotonic() - began
         self.done = self._pipeline.ended
 

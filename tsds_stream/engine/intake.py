@@ -53,16 +53,13 @@ class Intake:
         return letters
 
     def backfill(self, batch: Prepared) -> None:
-        """Offer a batch of the re-read log to the rows that wait for it."""
-        for retracted, positions in runs(batch.documents, in_order=False):
+        """Offer a batch of the past to the rows that wait for it; it holds no retractions."""
+        for _, positions in runs(batch.documents, in_order=False):
             documents, vectors = _part(batch, positions)
             ids = [document.id for document in documents]
             held: dict[int, bytes] = {}
             for one in self._sets:
                 if not one.selector.waiting:
-                    continue
-                if retracted:
-                    one.selector.backfill_remove(ids)
                     continue
                 report = one.selector.backfill(ids, vectors, self._tokens(documents), self._timestamps(documents))
                 held.update(zip(report.held.tolist(), report.keys, strict=True))

@@ -60,7 +60,8 @@ class LateWork:
         self._first = True
         self._backfill: Backfill | None = None
         self._began = 0.0
-        self._next_refill = clock.monotonic()
+        self._refill_due = Every(0.0, clock)
+        self._refilled: Positions | None = None  # up to where, last time
         if resumed is not None:
             self._begin(resumed["sets"], resumed["until"], resumed["at"])
 
@@ -88,7 +89,8 @@ class LateWork:
             changed |= self._withdraw(one)
             if self._backfill is None:
                 changed |= self._adopt(one)
-                self._refill(one, at_end)
+                if (at_end and positions != self._refilled) or self._refill_due.due:
+                    self._refill(one)
         self._first = False
         waiting = [one.name for one in self._sets if one.selector.waiting]
         if waiting and self._backfill is None:
@@ -106,9 +108,9 @@ class LateWork:
             return False
         self.close()
         self._finish(complete=True)
-        now = self._clock.monotonic()
         # Where documents leave all the time rows are short again soon: half of the time is enough for re-reading.
-        self._next_refill = now + (now - self._began)
+        self._refill_due.interval = self._clock.monotonic() - self._began
+        self._refill_due.done()
         return True
 
     def close(self) -> None:
@@ -169,16 +171,16 @@ class LateWork:
             self._complaints[name] = error
             self._log.warning("changed targets cannot be used", set=name, error=error)
 
-    def _refill(self, one: TargetSet, at_end: bool) -> None:
+    def _refill(self, one: TargetSet) -> None:
         if one.config.refill != "auto" or self._open_source is None or not one.selector.refill_needed:
             return
-        if at_end or self._clock.monotonic() >= self._next_refill:
-            one.selector.begin_refill()
-            self._log.info("refilling short rows", set=one.name)
+        one.selector.begin_refill()
+        self._log.info("refilling short rows", set=one.name)
 
     def _begin(self, names: list[str], until: Positions | None, at: Positions | None) -> None:
         """Start to re-read the log up to `until` for some sets; None: nothing was read yet, so there is no past."""
         self._began = self._clock.monotonic()
+        self._refilled = until
         if until is None or self._open_source is None:
             self._finish(complete=until is None)
             return
