@@ -84,8 +84,10 @@ class Explanation:
             )
         if self.probability:
             lines.append(f"Its probability is {self.probability:.3e}.")
-        if self.would_be_probability is not None:
+        if self.would_be_probability:
             lines.append(f"If it arrived now it would get a probability of about {self.would_be_probability:.3e}.")
+        elif self.would_be_probability is not None:
+            lines.append("If it arrived now it would get no mass.")
         if self.rank is not None and self.threshold is not None:
             order = "below" if self.rank <= self.threshold else "above"
             lines.append(f"Its rank u/p is {self.rank:.4g}, {order} the threshold {self.threshold:.4g}.")
