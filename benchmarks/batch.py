@@ -1,4 +1,4 @@
-"""Batch selection over the corpus: against the published method, against product and partition, and against brute force."""
+"""Batch selection over the corpus, beside the published method, product and partition, and brute force."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def measure(corpus: Corpus) -> Part:
     part.add(
         f"batch `select`, {size}, max_k {max_k}, `kde`, alpha {ALPHA}, sigma {SIGMA}",
         "≤ 1/20 of the published method's time",
-        f"{timing.wall:.1f} s against {baseline.wall:.1f} s: 1/{1 / share:.1f} (processor time {timing.cpu:.1f} s against "
-        f"{baseline.cpu:.1f} s: 1/{baseline.cpu / timing.cpu:.1f})",
+        f"{timing.wall:.1f} s against {baseline.wall:.1f} s: 1/{1 / share:.1f} (processor time {timing.cpu:.1f} s "
+        f"against {baseline.cpu:.1f} s: 1/{baseline.cpu / timing.cpu:.1f})",
         share <= 1 / 20,
     )
     memory_mb = part.details["kde"]["own memory MB"]
@@ -70,8 +70,8 @@ def measure(corpus: Corpus) -> Part:
     part.add(
         "its exactness against brute force",
         "exact",
-        f"{found['rows']} of {len(targets)} shortlists and {found['densities']} of {found['densities checked']} densities "
-        f"bit for bit, largest difference in p {found['largest difference in p']:.1e}",
+        f"{found['rows']} of {len(targets)} shortlists and {found['densities']} of {found['densities checked']} "
+        f"densities bit for bit, largest difference in p {found['largest difference in p']:.1e}",
         found["exact"] and revision.exact,
     )
     timing, revision, _ = ours["uniform"]

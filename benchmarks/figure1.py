@@ -16,6 +16,7 @@ from tsds_stream import select
 
 OUTPUT = Path(__file__).parent / "results" / "figure1.png"
 SKETCH = np.array([[-1.05, 0.42], [-0.73, 0.84], [-0.55, 0.37], [0.95, 0.4], [0.1, -1.0]])
+LABELS = [(-0.52, 0.0), (0.1, 0.36), (0.0, -0.36), (0.0, 0.42), (0.0, -0.42)]  # where densities stand
 BLUE, ORANGE, GREY = "#2563a8", "#d97706", "#5b616b"
 
 
@@ -62,14 +63,13 @@ def panel(axes: Any, probabilities: np.ndarray, densities: np.ndarray, kernels: 
         axes.scatter(x, y, s=5200 * probabilities[i] ** 1.2, color=colour, zorder=3)
         axes.text(x, y, f"{share}", color="white", ha="center", va="center", zorder=4, fontsize=11, weight="bold")
         if kernels:
-            outward = np.array([x, y]) / np.hypot(x, y)
-            dx, dy = (-0.52, 0.0) if i == 0 else (0.1, 0.36) if i == 1 else (0.0, -0.36) if i == 2 else 0.42 * outward
+            dx, dy = LABELS[i]
             density = Fraction(float(densities[i])).limit_denominator(100)
             axes.text(x + dx, y + dy, f"density {density}", color=GREY, ha="center", va="center", fontsize=8.5)
     axes.scatter(0, 0, marker="*", s=320, color="black", zorder=5)
     axes.text(0.1, -0.04, "query", va="top", fontsize=9.5)
     axes.set_xlim(-1.9, 1.7)
-    axes.set_ylim(-1.6, 1.5)
+    axes.set_ylim(-1.55, 1.35)
     axes.set_aspect("equal")
     axes.axis("off")
 

@@ -56,8 +56,8 @@ def table(records: list[dict[str, Any]], machine: dict[str, Any]) -> str:
         "",
         f"`python -m benchmarks` on {cores}, Python {machine['python']}, NumPy {machine['numpy']} "
         f"({'; '.join(machine['blas'])}).",
-        "Every ratio compares two measurements of the same run. *Load* is the number of processes that wanted a core while "
-        "the part ran, this one included.",
+        "Every ratio compares two measurements of the same run. *Load* is the number of processes that wanted a core "
+        "while the part ran, this one included.",
         "",
         "| what | to reach | measured | reached | load |",
         "|---|---|---|---|---|",
