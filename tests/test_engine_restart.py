@@ -106,6 +106,13 @@ def test_a_calibrated_sigma_survives_the_loss_of_all_checkpoints(tmp_path):
     shutil.rmtree(tmp_path / "checkpoints")
     told.tell()
     assert len(told.digests()) == count, "the replay ends with the same sigma"
+    # Documents that came after it was frozen would have moved it.
+    told.world.items += some_documents(30, seed=5)
+    told.tell()
+    count = len(told.digests())
+    shutil.rmtree(tmp_path / "checkpoints")
+    told.tell()
+    assert len(told.digests()) == count
 
 
 def test_a_damaged_checkpoint_gives_its_place_to_the_one_before(tmp_path):

@@ -29,7 +29,12 @@ class _Section(BaseModel):
 class TargetSet(SelectorConfig):
     """A task: its examples and how its documents are selected. Several sets share one pass over the documents."""
 
-    name: str = Field("default", pattern=r"^[A-Za-z0-9_.-]+$", description="name of the set; part of every record")
+    name: str = Field(
+        "default",
+        pattern=r"^\.*[A-Za-z0-9_-][A-Za-z0-9_.-]*$",
+        max_length=200,
+        description="name of the set; part of every record",
+    )
     targets: str = Field(min_length=1, description="file or directory of target examples")
 
     def selector_config(self) -> SelectorConfig:

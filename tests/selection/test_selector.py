@@ -100,6 +100,15 @@ def test_revisions_are_provisional_until_sigma_is_frozen():
     assert frozen == pytest.approx(0.65 * np.median(nearest), rel=1e-6)
 
 
+def test_a_sigma_that_was_published_can_be_taken_up():
+    selector = Selector(TARGETS, SelectorConfig(budget=20))
+    assert selector.calibrate(0.55) == 0.55
+    selector.add(IDS, DOCUMENTS)
+    assert selector.refresh().sigma == 0.55
+    with pytest.raises(ValueError, match="between"):
+        Selector(TARGETS).calibrate(-1.0)
+
+
 def test_a_numeric_sigma_is_never_calibrated():
     with pytest.raises(ValueError, match="only sigma = auto"):
         fed().calibrate()

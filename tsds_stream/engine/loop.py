@@ -100,6 +100,8 @@ class Loop:
         if until is None or self._positions == until:
             return
         self._statistics.phase = "replaying"
+        for one in self._parts.sets:
+            one.take_up_published_sigma()
         self._log.info("replaying", resumed=self._positions is not None)
         with self._pipeline(until) as pipeline:
             while not self._stop.requested and not pipeline.ended:
@@ -110,10 +112,6 @@ class Loop:
                     self._statistics.replayed += len(batch.documents)
                 self._show(pipeline)
         self._committed = self._positions if not self._stop.requested else self._committed
-        for one in self._parts.sets:
-            record = one.publisher.record
-            if record is not None and one.uses_sigma and "provisional" not in record["reasons"]:
-                self._calibrate(one)  # as it was at the end of an input, just before the crash
         self._log.info("replayed", documents=self._statistics.replayed)
 
     def _live(self) -> bool:

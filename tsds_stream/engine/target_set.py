@@ -40,6 +40,14 @@ class TargetSet:
         """Whether the selection depends on the kernel width."""
         return self.config.regularizer == "kde" or self.config.min_distance == "auto"
 
+    def take_up_published_sigma(self) -> None:
+        """Freeze sigma where it was published as frozen, should the state that knew it be lost."""
+        record = self.publisher.record
+        if record is None or self.selector.calibrated or not self.uses_sigma or "provisional" in record["reasons"]:
+            return
+        if record["sigma"] is not None:
+            self.selector.calibrate(record["sigma"])
+
     def revision(self, *, final: bool) -> Revision | None:
         """The selection as it is now; None while there is no active target or no document."""
         return self.selector.refresh()

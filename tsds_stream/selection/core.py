@@ -15,7 +15,7 @@ from tsds_stream.selection.intake import Documents
 from tsds_stream.selection.late import Late
 from tsds_stream.selection.points import PointStore
 from tsds_stream.selection.pool import Offered, Pool
-from tsds_stream.selection.settings import SelectorConfig
+from tsds_stream.selection.settings import MAX_SIGMA, MIN_SIGMA, SelectorConfig
 from tsds_stream.selection.targets import Query, Targets
 from tsds_stream.selection.transport import Hint
 
@@ -75,21 +75,19 @@ class Core:
 
     def set_config(self, config: SelectorConfig) -> None:
         """Other non-structural parameters."""
-        if config.sigma != self.config.sigma:
-            self.frozen_sigma = None if config.sigma == "auto" else config.sigma
-            self.calibrated = config.sigma != "auto"
-            if not self.calibrated and self.seen >= config.calibration:
-                self.config = config
-                self.calibrate()
         if config.token_budget is not None and self.tokens is None:
             raise ValueError("token_budget needs the tokens of every document: read the documents again")
+        before, self.config = self.config, config
+        if config.sigma != before.sigma:
+            self.frozen_sigma = None if config.sigma == "auto" else config.sigma
+            self.calibrated = config.sigma != "auto"
         if self.census is None:
             self.census = self._new_census(config)
-        if config.seed != self.config.seed:
+        if config.seed != before.seed:
             for store in self.stores():
                 store.resalt(salt_of(config.seed, self.name))
-        self.config = config
         self.changed = True
+        self.calibrate_when_due()
 
     def _new_census(self, config: SelectorConfig) -> Census | None:
         """Names of live documents are kept for `tv` alone, from the start; what expires unheld cannot be told."""
@@ -125,6 +123,7 @@ class Core:
         self.seen += len(documents.ids)
         if self.expiry is not None and documents.timestamps is not None and len(documents.ids):
             self.expiry.advance(int(documents.timestamps.max()))
+            self.changed |= self.expiry.due  # even if none of these documents is held
         documents = documents.latest()
         if self.census is not None:
             self.census.add(documents.ids)
@@ -149,20 +148,18 @@ class Core:
             also = [k for k, position in enumerate(waiting.held) if position not in known]
             offered.held += [waiting.held[k] for k in also]
             offered.keys += [waiting.keys[k] for k in also]
-        self.remember(kept, offered)
+        self.remember(kept, offered.held)
         if offered.held or self.pool.superseded != superseded:
             self.changed = True
         offered.held = documents.positions[fresh[offered.held]].tolist() if offered.held else []
         self._sweep_if_crowded()
-        if not self.calibrated and self.seen >= self.config.calibration and self.active:
-            self.pool.purge()
-            if nearest_distance_sigma(self.pool.lists) is not None:
-                self.calibrate()
+        self._tidy_columns()
+        self.calibrate_when_due()
         return offered, expired
 
-    def remember(self, documents: Documents, offered: Offered) -> None:
+    def remember(self, documents: Documents, held: Sequence[int]) -> None:
         """Tokens and timestamps of held ids: columns that only some configurations need, by name as ids are."""
-        for k in offered.held:
+        for k in held:
             name = documents.ids[k]
             if self.tokens is not None and documents.tokens is not None:
                 self.tokens[name] = int(documents.tokens[k])
@@ -212,24 +209,41 @@ class Core:
 
     def sigma(self) -> float | None:
         """The kernel width in use."""
-        return self.frozen_sigma if self.calibrated else nearest_distance_sigma(self.pool.lists)
+        return self.frozen_sigma if self.calibrated else self._nearest_distance_sigma()
 
     def sigma_for(self, config: SelectorConfig) -> float | None:
         """The kernel width under other parameters."""
         if config.sigma == self.config.sigma:
             return self.sigma()
-        return nearest_distance_sigma(self.pool.lists) if config.sigma == "auto" else config.sigma
+        return self._nearest_distance_sigma() if config.sigma == "auto" else config.sigma
 
-    def calibrate(self) -> float:
+    def calibrated_for(self, config: SelectorConfig) -> bool:
+        """Whether the kernel width under other parameters is final."""
+        if config.sigma == self.config.sigma:
+            return self.calibrated
+        return config.sigma != "auto" or self.seen >= config.calibration
+
+    def calibrate(self, sigma: float | None) -> float:
         if self.config.sigma != "auto":
             raise ValueError(f"sigma is set to {self.config.sigma}: only sigma = auto is calibrated")
-        self.expire()
-        self.pool.purge()
-        sigma = nearest_distance_sigma(self.pool.lists)
+        if sigma is None:
+            sigma = self._nearest_distance_sigma()
+        elif not MIN_SIGMA <= sigma <= MAX_SIGMA:
+            raise ValueError(f"sigma must lie between 2^-20 and 2^10, not {sigma}")
         if sigma is None:
             raise ValueError("sigma = auto needs at least one target and one document")
         self.frozen_sigma, self.calibrated, self.changed = sigma, True, True
         return sigma
+
+    def calibrate_when_due(self) -> None:
+        """Freeze sigma = auto as soon as enough documents were seen and an active query has one."""
+        if not self.calibrated and self.seen >= self.config.calibration and self._nearest_distance_sigma() is not None:
+            self.calibrate(None)
+
+    def _nearest_distance_sigma(self) -> float | None:
+        self.expire()
+        self.pool.purge()
+        return nearest_distance_sigma(self.pool.lists)
 
     def settle_state(self) -> None:
         """Bring the pools into the form in which they are saved: live points on ordered rows."""
@@ -261,17 +275,25 @@ class Core:
         if self.density is not None:
             self.density.drop(freed)
         self._sweep_at = max(2 * self.pool.store.in_use, _FIRST_SWEEP)
-        if self.tokens is not None and len(self.tokens) > 2 * self.pool.store.ids + 1024:
+        self._tidy_columns()
+
+    def _tidy_columns(self) -> None:
+        """Keep tokens and timestamps of what is held, so that memory follows it."""
+        count = sum(store.ids for store in self.stores())
+        if self.tokens is not None and len(self.tokens) > 2 * count + 1024:
             held = self._held_names()
             self.tokens = {name: count for name, count in self.tokens.items() if name in held}
         if self.expiry is not None:
-            self.expiry.tidy(sum(store.ids for store in self.stores()), self._held_names)
+            self.expiry.tidy(count, self._held_names)
 
     def _held_names(self) -> set[str]:
         return {name for store in self.stores() for name, _ in store.items()}
 
     def _sweep_if_crowded(self) -> None:
         if self.pool.store.in_use > self._sweep_at:
+            self.expire()
+            self.tidy_pool()  # in scope corpus a sweep frees retracted points, which may no longer stand in a row
+            self._keep_within_capacity()
             self.sweep()
         late = self.late
         if late is not None and late.pool.store.in_use > self._sweep_at:

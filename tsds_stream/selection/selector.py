@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tsds_stream.selection import adoption
-from tsds_stream.selection.arithmetic import Bool, Float32, Float64
+from tsds_stream.selection.arithmetic import Bool, Float32, Float64, single
 from tsds_stream.selection.core import Core
 from tsds_stream.selection.exactness import worst_served
 from tsds_stream.selection.explain import Explanation, nearest_queries
@@ -52,7 +52,7 @@ class Selector:
         target_weights: Sequence[float] | None = None,
         name: str = "default",
     ) -> None:
-        vectors = np.asarray(targets, dtype=np.float32)
+        vectors = single(targets)
         if vectors.ndim != 2:
             raise ValueError(f"targets must have shape (M, d), got {vectors.shape}")
         ids = [str(k) for k in range(len(vectors))] if target_ids is None else list(target_ids)
@@ -101,13 +101,13 @@ class Selector:
         """Length of the shortlists; `auto` was resolved when the set was created."""
         return self._core.max_k
 
-    def calibrate(self) -> float:
-        """Freeze `sigma = "auto"` at its present value; returns it.
+    def calibrate(self, sigma: float | None = None) -> float:
+        """Freeze `sigma = "auto"` at its present value, or at one that was published before; returns it.
 
         Raises:
-            ValueError: there is no document or no target yet.
+            ValueError: sigma is set to a number; or there is no document or no target to measure it with.
         """
-        return self._core.calibrate()
+        return self._core.calibrate(sigma)
 
     def reconfigure(self, config: SelectorConfig) -> None:
         """Take up other parameters on the present state.
@@ -212,7 +212,7 @@ class Selector:
         Raises:
             ValueError: targets that cannot be used; nothing is then added.
         """
-        adoption.add_targets(self._core, list(ids), np.asarray(embeddings, dtype=np.float32), weights)
+        adoption.add_targets(self._core, list(ids), single(embeddings), weights)
 
     def remove_targets(self, ids: Sequence[str]) -> None:
         """Withdraw targets; exact at once. Raises `KeyError` for an unknown id; nothing is then withdrawn."""
@@ -318,14 +318,16 @@ class Selector:
     def densities(self, ids: Sequence[str]) -> Float64:
         """(n,) float64 kernel densities of held documents of the present state; nan for one that is not indexed.
 
+        1 with sigma = 0, and nan where the regularizer uses none (`uniform`, `tv`).
+
         Raises:
             KeyError: an id is not held.
         """
         slots = self._core.slots_of(ids)
         density = self._last().density
-        values = np.ones(len(slots))
+        switched_off = self.config.regularizer == "kde" and self.sigma == 0
+        values = np.full(len(slots), 1.0 if switched_off else np.nan)
         if density is not None:
-            values[:] = np.nan
             indexed = density.counted[slots] > 0
             missing = np.unique(slots[indexed][~density.settled[slots[indexed]]])
             if len(missing):
@@ -357,7 +359,7 @@ class Selector:
 
     def explain_embedding(self, embedding: ArrayLike) -> Explanation:
         """How near a document that is not held lies, and what it would get if it arrived: (d,) float32."""
-        vector: Float32 = np.asarray(embedding, dtype=np.float32)
+        vector: Float32 = single(embedding)
         documents = usable(["document"], vector[None], None, None, self.dimension)
         if documents.rejected:
             raise ValueError(f"the embedding is {documents.rejected[0][1].replace('_', '-')}")
