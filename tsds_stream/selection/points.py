@@ -18,6 +18,7 @@ from tsds_stream.selection.arithmetic import (
 )
 
 _GROWTH = 1.5
+_RESTORED_AT_ONCE = 8192
 
 
 class PointStore:
@@ -260,9 +261,12 @@ class PointStore:
 
     def restore(self, vectors: Float32, keys: list[bytes], born: Int64, multiplicity: Int64) -> None:
         """Fill an empty store with saved points; ids are attached by `restore_ids`."""
-        slots = self.insert(vectors, keys)
-        self._born[slots] = born
-        self._multiplicity[slots] = multiplicity
+        self._reserve(len(keys))
+        for start in range(0, len(keys), _RESTORED_AT_ONCE):  # one large copy would keep other threads waiting
+            part = slice(start, start + _RESTORED_AT_ONCE)
+            slots = self.insert(vectors[part], keys[part])
+            self._born[slots] = born[part]
+            self._multiplicity[slots] = multiplicity[part]
         self._arrivals = int(born.max(initial=-1)) + 1
 
     def restore_ids(self, names: list[str], slots: Int64) -> None:
