@@ -105,9 +105,11 @@ def write_lines(path: Path, records: Sequence[Json]) -> None:
 
 
 def _popular(pages: Sequence[Page], random: Random) -> set[str]:
-    """Documents that are reposted: some of those that speak of the topic, where copies do harm."""
-    known = [page.id for page in pages if len(set(map(str.lower, _POPULAR.findall(page.text)))) >= 2]
-    return set(random.sample(known, min(max(3, round(len(pages) * POPULAR_SHARE)), len(known))))
+    """Documents that are reposted: some of those that say most about the topic, where copies do most harm."""
+    wanted = max(3, round(len(pages) * POPULAR_SHARE))
+    words = {page.id: len(set(map(str.lower, _POPULAR.findall(page.text)))) for page in pages}
+    most = sorted(words, key=lambda name: (-words[name], name))[: 4 * wanted]
+    return set(random.sample(most, min(wanted, len(most))))
 
 
 def _reposted(text: str, number: int, random: Random) -> str:

@@ -18,6 +18,7 @@ from tsds_stream.demo.samples import near_duplicates, samples, shares
 from tsds_stream.demo.script import REPOSTS, Script, choose_targets, write_lines, write_script
 from tsds_stream.demo.streaming import SET, Outcome, stream
 from tsds_stream.demo.telling import LiveTable, tell_commands, tell_document, tell_sources
+from tsds_stream.embedding.base import Embedder
 from tsds_stream.embedding.factory import create
 from tsds_stream.embedding.settings import StaticSettings
 from tsds_stream.exit_status import CommandError, ExitStatus
@@ -54,8 +55,9 @@ def demonstrate(place: Place, config: SelectorConfig, documents: int, roots: Seq
         outcome = stream(place, script, config, table.row)
         revision = outcome.selector.refresh()
         assert revision is not None
-        best = _tell_selection(outcome, revision, corpus, script, page)
-        verdict = _prove(place, script, targets, config, page)
+        embedder = create(StaticSettings())
+        best = _tell_selection(outcome, revision, corpus, script, embedder, page)
+        verdict = _prove(place, script, targets, config, embedder, page)
         _draw(place, outcome, page)
         digests = {"digest": verdict.published, "recomputed": verdict.recomputed, "holds": verdict.holds}
         place.say({"seed": config.seed, "documents": len(corpus.documents), "records": len(script.events), **digests})
@@ -137,14 +139,16 @@ def _tell_plan(corpus: Corpus, script: Script, targets: Sequence[Json], config: 
     page.line("")
 
 
-def _tell_selection(outcome: Outcome, revision: Revision, corpus: Corpus, script: Script, page: Page) -> str:
+def _tell_selection(
+    outcome: Outcome, revision: Revision, corpus: Corpus, script: Script, embedder: Embedder, page: Page
+) -> str:
     """Also returns the id of the first sample."""
     texts = script.last_records()
     page.heading("3. The selection: where it comes from")
     tell_sources(
         page, shares(revision, corpus.documents, script.originals, 8), len(corpus.documents), max(len(revision), 1)
     )
-    embedder, within = create(StaticSettings()), (revision.sigma or 0.0) / 2
+    within = (revision.sigma or 0.0) / 2
     flat = outcome.selector.preview(regularizer="uniform")
     crowded = [near_duplicates(one, texts, embedder, within) for one in (revision, flat)]
     page.line("")
@@ -160,11 +164,11 @@ def _tell_selection(outcome: Outcome, revision: Revision, corpus: Corpus, script
     return chosen[0].id
 
 
-def _prove(place: Place, script: Script, targets: Sequence[Json], config: SelectorConfig, page: Page) -> Verdict:
+def _prove(
+    place: Place, script: Script, targets: Sequence[Json], config: SelectorConfig, embedder: Embedder, page: Page
+) -> Verdict:
     page.heading("5. The proof")
-    verdict = check(
-        open_revision(place.selection, SET), script.last_records(), targets, config, create(StaticSettings())
-    )
+    verdict = check(open_revision(place.selection, SET), script.last_records(), targets, config, embedder)
     page.line(f"  published by the stream, read back from disk: {verdict.published}")
     page.line(f"  batch over the last version of {verdict.documents:,} documents, shuffled: {verdict.recomputed}")
     if verdict.holds:
