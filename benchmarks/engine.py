@@ -29,7 +29,7 @@ def measure(corpus: Corpus, quick: bool) -> Part:
     """`tsds-stream run --once`, less what it takes on a single document."""
     part = Part()
     texts = corpus.lines(3000 if quick else 150_000)
-    vectors = np.array(corpus.documents[: len(texts)])
+    vectors = np.array(corpus.documents[: 3000 if quick else 400_000])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for kind, lines in (("targets", texts[-256:]), ("one", texts[:1])):

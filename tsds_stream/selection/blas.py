@@ -29,7 +29,7 @@ def _found_threads() -> int:
     global _threads
     if not _threads:
         found = [library["num_threads"] for library in _controller().info() if library["user_api"] == "blas"]
-        _threads = max(found, default=1)
+        _threads = min(found, default=1)  # other packages bring a BLAS of their own
     return _threads
 
 
