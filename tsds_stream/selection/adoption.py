@@ -26,6 +26,7 @@ def add_targets(core: Core, ids: list[str], embeddings: Float32, weights: Sequen
         if len(rows) and core.seen:
             core.tidy_pool()
             core.pool.rescan(rows)
+            core.calibrate_when_due()
     elif fresh:
         begin(core, refill=False)
 
@@ -61,6 +62,7 @@ def begin(core: Core, refill: bool) -> None:
     active = {query.key: row for row, query in enumerate(core.active)}
     keys = [query.key for query in core.targets.queries() if query.key not in active]
     if refill or (core.late is not None and not active.keys().isdisjoint(core.late.keys)):
+        core.expire()
         core.pool.purge()
         short = core.short_rows()
         keys += [key for key, row in active.items() if short[row]]
@@ -71,9 +73,13 @@ def backfill(core: Core, documents: Documents, canonical: bool) -> Offered:
     """Give documents of the past, distinct ids, to the queries that wait."""
     late = waiting(core)
     if core.expiry is not None and documents.timestamps is not None:
-        documents = documents.part(np.flatnonzero(documents.timestamps > core.expiry.cutoff))
+        old = documents.timestamps <= core.expiry.cutoff
+        late.backfill_leave([documents.ids[k] for k in np.flatnonzero(old).tolist()])  # an older version may be held
+        documents = documents.part(np.flatnonzero(~old))
     offered = late.backfill(documents.ids, documents.vectors, canonical)
-    core.remember(documents, offered)
+    # What active queries hold is the last record of its id; what is read again may be an older one.
+    known = core.pool.store.known(documents.ids)
+    core.remember(documents, [k for k in offered.held if documents.ids[k] not in known])
     offered.held = documents.positions[offered.held].tolist() if offered.held else []
     return offered
 
@@ -107,3 +113,4 @@ def finish(core: Core, complete: bool) -> None:
         core.unproven.update(fresh)
     core.late = None
     core.changed = True
+    core.calibrate_when_due()

@@ -30,6 +30,11 @@ class Expiry:
         """A record with this timestamp was read."""
         self.watermark = max(self.watermark, timestamp)
 
+    @property
+    def due(self) -> bool:
+        """Whether a held id has expired that `expired` has not told yet."""
+        return bool(self._queue) and self._queue[0][0] <= self.cutoff
+
     def hold(self, name: str, timestamp: int) -> None:
         """An id is held, with the timestamp of its last record."""
         if self.times.get(name) != timestamp:
@@ -39,7 +44,7 @@ class Expiry:
     def expired(self) -> list[str]:
         """Ids that have expired since the last call; they are released."""
         names = []
-        while self._queue and self._queue[0][0] <= self.cutoff:
+        while self.due:
             timestamp, name = heappop(self._queue)
             if self.times.get(name) == timestamp:
                 del self.times[name]

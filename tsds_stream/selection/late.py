@@ -70,7 +70,7 @@ def absorb(pool: Pool, rows: Int64, late: Pool, late_rows: Int64) -> None:
     keys = late.store.keys(slots)
     known = [pool.store.slot_of_key(key) for key in keys]
     fresh = [k for k, slot in enumerate(known) if slot is None]
-    target = np.zeros(late.store.size, np.int64)
+    target = np.zeros(max(late.store.size, 1), np.int64)  # padding of rows names slot 0 of an empty store, too
     target[slots] = [-1 if slot is None else slot for slot in known]
     if fresh:
         moved = slots[fresh]
