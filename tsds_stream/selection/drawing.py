@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tsds_stream.selection.arithmetic import Float64
+from tsds_stream.selection.arithmetic import Float64, salt_of, uniforms
 from tsds_stream.selection.planning import Problem, Solution
 from tsds_stream.selection.points import PointStore
 from tsds_stream.selection.sampling import Sample, coordinated, multinomial, top
@@ -41,7 +41,8 @@ def draw(
     elif config.mode == "top":
         sample = top(p, words, *limits, spacing)
     else:
-        sample = coordinated(p, store.draws[support], words, *limits, spacing)
+        draws = uniforms(words, salt_of(config.seed, name))  # of this seed: a preview may ask for another one
+        sample = coordinated(p, draws, words, *limits, spacing)
     return Sample(
         support[sample.chosen] if len(support) else np.empty(0, np.int64),
         sample.weights,

@@ -86,8 +86,7 @@ def plan(problem: Problem, config: SelectorConfig, density: Density | None, hint
     alpha = solved.implied_alpha(config.distance_scale) if config.alpha == "auto" else config.alpha
     used = np.empty(0, np.int64)
     if density is not None:
-        used = _within(problem.rows, solved.entries)
-        _let_go(problem.rows, solved, density)
+        used = np.flatnonzero(_within(problem.rows, solved.entries, len(problem.multiplicities)))
     mass = solved.mass()
     return _solution(problem, mass, used, solved.s, alpha, solved.truncated, solved.reach, rounds, solved.hint)
 
@@ -146,16 +145,18 @@ def _settled(
         hint = solved.hint
 
 
-def _within(rows: Rows, entries: Int64) -> Int64:
-    """Slots on the first entries[i] positions of each row, ascending."""
+def _within(rows: Rows, entries: Int64, size: int) -> Bool:
+    """(size,) bool: slots on the first entries[i] positions of some row i."""
+    marked = np.zeros(size, np.bool_)
     i, k = ragged(entries)
-    return np.unique(rows.points[i, k]).astype(np.int64)
+    marked[rows.points[i, k]] = True
+    return marked
 
 
-def _let_go(rows: Rows, solved: Plan, density: Density) -> None:
-    near = np.minimum((solved.reach * _FORGET_BEYOND).astype(np.int64) + 16, rows.counts)
-    keep = np.zeros(len(density.settled), np.bool_)
-    keep[_within(rows, near)] = True
+def let_go(rows: Rows, solution: Solution, density: Density) -> None:
+    """Stop maintaining the densities of points far beyond the reach of a plan."""
+    near = np.minimum((solution.reach * _FORGET_BEYOND).astype(np.int64) + 16, rows.counts)
+    keep = _within(rows, near, len(density.settled))
     density.unsettle(np.flatnonzero(density.settled & ~keep))
 
 

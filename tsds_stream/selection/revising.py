@@ -25,6 +25,7 @@ class Outcome:
     density: Density | None
     sigma: float | None
     reasons: tuple[str, ...]
+    truncated: int  # rows that end too early for the plan, or (mode turns) for the sample
     filling_alpha: float | None
     warnings: tuple[Notice, ...]
     targets_active: int
@@ -67,7 +68,7 @@ def revision_of(outcome: Outcome, store: PointStore, number: int) -> Revision:
         transport_cost=0.0 if solution is None else solution.mass.transport_cost,
         effective_sample_size=None if solution is None else solution.effective_sample_size,
         support=0 if solution is None else len(solution.support),
-        truncated=0 if solution is None else int(solution.truncated.sum()),
+        truncated=outcome.truncated,
         short=0 if rows is None else int(rows.short.sum()),
         targets_active=outcome.targets_active,
         targets_pending=outcome.targets_pending,

@@ -11,7 +11,7 @@ from tsds_stream.selection.density import Density, ExactDensity
 from tsds_stream.selection.drawing import draw
 from tsds_stream.selection.exactness import reasons, rows_are_incomplete, warnings
 from tsds_stream.selection.graph_density import GraphDensity
-from tsds_stream.selection.planning import Problem, Solution, filling_alpha, plan
+from tsds_stream.selection.planning import Problem, Solution, filling_alpha, let_go, plan
 from tsds_stream.selection.revising import Outcome
 from tsds_stream.selection.revision import Notice
 from tsds_stream.selection.sampling import Sample
@@ -29,6 +29,8 @@ def solve(core: Core) -> Outcome:
         solution = plan(problem, core.config, core.density, core.hint)
         core.hint = solution.hint
         outcome = _drawn(core, core.config, problem, solution, core.density)
+        if core.density is not None:
+            let_go(problem.rows, solution, core.density)
     core.sweep()
     core.changed = False
     return outcome
@@ -117,10 +119,12 @@ def _outcome(
     # A row that has lost its last point takes no part, although it should.
     short = bool((core.short_rows() & (lists.counts == 0)).any())
     filling = None
+    truncated = 0
     notes: tuple[Notice, ...] = ()
     if problem is not None and solution is not None and sample is not None:
         queries = core.pool.queries[np.flatnonzero(lists.counts)]
         short |= rows_are_incomplete(problem, solution, config, sigma, queries, core.pool.store.vectors)
+        truncated = max(int(solution.truncated.sum()), sample.truncated_rows or 0)
         if sample.short_of_budget:
             filling = filling_alpha(problem, config, density)
         notes = warnings(
@@ -128,13 +132,12 @@ def _outcome(
             len(problem.weights),
             sigma,
             median_nearest_distance(lists),
-            int(solution.truncated.sum()),
+            truncated,
             sample,
             filling,
         )
     why = reasons(
-        truncated=(solution is not None and bool(solution.truncated.any()))
-        or (sample is not None and bool(sample.truncated_rows)),
+        truncated=truncated > 0,
         short=short,
         provisional=_provisional(core, config),
         approximate=density is not None and not isinstance(density, ExactDensity),
@@ -149,6 +152,7 @@ def _outcome(
         density=density,
         sigma=sigma,
         reasons=why,
+        truncated=truncated,
         filling_alpha=filling,
         warnings=notes,
         targets_active=len(core.active_target_ids()),
@@ -162,7 +166,7 @@ def _outcome(
 def _provisional(core: Core, config: SelectorConfig) -> bool:
     """Sigma is still moving, or a query that never saw the past is short of documents."""
     uses_sigma = config.regularizer == "kde" or config.min_distance == "auto"
-    if uses_sigma and config.sigma == "auto" and not core.calibrated:
+    if uses_sigma and not core.calibrated_for(config):
         return True
     if not core.unproven:
         return False
