@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -62,8 +62,15 @@ def canonical(vectors: NDArray[np.floating], block: int = 512) -> Float32:
         norm = np.sqrt(partial.astype(np.int64).sum(1).astype(np.float64)) * GRID
         np.divide(scaled, norm[:, None], out=scaled)
         np.rint(scaled, out=scaled)
+        np.add(scaled, 0.0, out=scaled)  # no -0.0: equal vectors have equal bytes
         np.multiply(scaled, GRID, out=out[start : start + block], casting="same_kind")
     return out
+
+
+def single(values: ArrayLike) -> Float32:
+    """Values as float32; what is too large becomes infinite (and is rejected as such) without a warning."""
+    with np.errstate(over="ignore"):
+        return np.asarray(values, dtype=np.float32)
 
 
 def squared_norms(vectors: Float32) -> Float64:

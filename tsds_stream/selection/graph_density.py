@@ -61,6 +61,7 @@ class GraphDensity:
         counted[changed] = multiplicity[changed]
         if not self.settled.any():
             self._pairs = _Pairs()
+            self._saturated[:] = False
             return
         self._pairs.keep(self.settled, self.counted)
         for start in range(0, len(entering), _QUERY_BLOCK):

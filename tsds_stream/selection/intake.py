@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tsds_stream.selection.arithmetic import Float32, Int64
+from tsds_stream.selection.arithmetic import Float32, Int64, single
 from tsds_stream.selection.screen import unusable
 from tsds_stream.selection.targets import check_id
 
@@ -63,7 +63,7 @@ def usable(
         ValueError: shapes that do not fit together or with `dimension`. One bad record is rejected, never an error.
         TypeError: values that are not numbers.
     """
-    vectors = np.ascontiguousarray(embeddings, dtype=np.float32)
+    vectors = np.ascontiguousarray(single(embeddings))
     if vectors.size == 0 and len(ids) == 0:
         vectors = vectors.reshape(0, dimension)
     if vectors.ndim != 2 or vectors.shape != (len(ids), dimension):
@@ -98,6 +98,8 @@ def _column(what: str, values: ArrayLike | None, names: list[str]) -> Int64 | No
         raise ValueError(f"{what} must have shape ({len(names)},), got {column.shape}")
     if len(column) and column.dtype.kind not in "iu":
         raise TypeError(f"{what} must be integers, not {column.dtype}")
+    if column.dtype == np.uint64 and len(column) and int(column.max()) >= 2**63:
+        raise ValueError(f"{what} must be below 2^63")
     return column.astype(np.int64)
 
 

@@ -16,6 +16,7 @@ Mode = Literal["coordinated", "turns", "top", "multinomial"]
 
 MIN_SIGMA = 2.0**-20
 MAX_SIGMA = 2.0**10
+_FAR_TOO_MUCH = 1e300  # leaves room for the number of targets: sums stay finite
 ASSUMED_TOKENS_PER_DOCUMENT = 128  # only to size `max_k = "auto"` under a token budget without a document budget
 
 
@@ -74,6 +75,10 @@ class SelectorConfig(BaseModel):
             problems.append("give budget or token_budget (or both)")
         if self.regularizer == "tv" and self.alpha == "auto":
             problems.append('regularizer = "tv" needs a numeric alpha')
+        if self.alpha != "auto" and not 0 < self.distance_scale * (1 - self.alpha) / self.alpha < _FAR_TOO_MUCH:
+            problems.append(f"distance_scale (1 - alpha)/alpha is 0 or too large with alpha = {self.alpha}")
+        if not 0 < self.spread * max(self.budget or 1, self.token_budget or 1) < _FAR_TOO_MUCH:
+            problems.append(f"spread x budget is too large with spread = {self.spread}")
         if isinstance(self.sigma, float) and 0 < self.sigma < MIN_SIGMA:
             problems.append(f"sigma must be 0 or at least 2^-20, not {self.sigma}")
         if self.scope == "corpus" and self.capacity is None and self.ttl is None:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsds_stream.selection.arithmetic import Int64, key_words
+from tsds_stream.selection.census import Census
 from tsds_stream.selection.core import Core
 from tsds_stream.selection.late import Late
 from tsds_stream.selection.pool import Pool
@@ -141,12 +142,13 @@ def _read(meta: dict[str, Any], arrays: _Arrays) -> tuple[Core, Revision | None,
         core.late.changed = set(arrays.strings("late.changed"))
         core.late.overflowed = meta["late_overflowed"]
         _read_pool("late", core.late.pool, arrays)
-    if core.tokens is not None:
+    if (arrays._directory / "tokens.ids.npy").exists():  # kept from an earlier token budget, too
         core.tokens = dict(zip(arrays.strings("tokens.ids"), arrays["tokens.counts"].tolist(), strict=True))
     if core.expiry is not None:
         times = dict(zip(arrays.strings("expiry.ids"), arrays["expiry.times"].tolist(), strict=True))
         core.expiry.restore(meta["watermark"], times)
-    if core.census is not None:
+    if meta["census"] is not None:
+        core.census = Census(core.config.max_ids)
         core.census.restore(set(arrays.strings("census.ids")), meta["census"]["beyond"], meta["census"]["known"])
     revision = None if meta["revision"] is None else _read_revision(meta["revision"], arrays)
     return core, revision, meta["number"]

@@ -8,7 +8,7 @@ from hashlib import blake2b
 
 import numpy as np
 
-from tsds_stream.selection.arithmetic import Float32, Float64, canonical, keys_of
+from tsds_stream.selection.arithmetic import Float32, Float64, canonical, keys_of, single
 from tsds_stream.selection.screen import unusable
 
 
@@ -37,7 +37,7 @@ class Targets:
 
     def add(self, ids: Sequence[str], embeddings: Float32, weights: Sequence[float] | None) -> None:
         """Add targets or change them. Raises `ValueError` when one cannot be used; nothing is then added."""
-        embeddings = np.asarray(embeddings, dtype=np.float32)
+        embeddings = single(embeddings)
         if embeddings.ndim != 2 or embeddings.shape != (len(ids), self.dimension):
             raise ValueError(f"targets must have shape ({len(ids)}, {self.dimension}), got {embeddings.shape}")
         if len(set(ids)) != len(ids):

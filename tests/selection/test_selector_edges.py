@@ -1,0 +1,103 @@
+"""Previews, settings and inputs at the edge of what is allowed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tsds_stream import Selector, SelectorConfig, select
+
+RNG = np.random.default_rng(4)
+TARGETS = RNG.normal(size=(3, 4))
+DOCUMENTS = RNG.normal(size=(600, 4))
+IDS = [f"d{k:03}" for k in range(600)]
+
+
+def fed(**settings: object) -> Selector:
+    selector = Selector(TARGETS, SelectorConfig(**{"budget": 20, "sigma": 0.5, **settings}))
+    selector.add(IDS, DOCUMENTS, tokens=np.full(600, 3))
+    return selector
+
+
+# -- previews -------------------------------------------------------------------------------------------------------
+
+
+def test_a_preview_of_another_seed_draws_with_that_seed():
+    assert fed().preview(seed=5).digest == fed(seed=5).refresh().digest != fed().refresh().digest
+
+
+def test_a_preview_takes_nothing_from_the_revision_that_follows():
+    selector = fed(budget=200)
+    selector.probabilities()
+    selector.preview(budget=1, alpha=0.999)
+    revision = selector.refresh()
+    assert not np.isnan(revision.densities).any()
+    assert (revision.densities == fed(budget=200).refresh().densities).all()
+
+
+def test_rows_that_ran_out_in_turns_are_counted_and_warned_of():
+    revision = select(DOCUMENTS, TARGETS, budget=30, mode="turns", max_k=4, slack=0, alpha=0.99, sigma=0.2)
+    assert revision.reasons == ("truncated",)
+    assert revision.truncated == 3
+    assert "truncated" in {notice.code for notice in revision.warnings}
+
+
+# -- settings -------------------------------------------------------------------------------------------------------
+
+
+def test_settings_that_cannot_be_taken_up_change_nothing():
+    selector = fed()
+    with pytest.raises(ValueError, match="tokens of every document"):
+        selector.reconfigure(SelectorConfig(budget=20, sigma=0.9, token_budget=50))
+    assert selector.sigma == selector.config.sigma == 0.5
+
+
+@pytest.mark.parametrize("settings", [{"token_budget": 50}, {"regularizer": "tv", "alpha": 0.6}])
+def test_what_a_setting_needs_survives_a_time_without_it_and_a_restart(tmp_path, settings):
+    selector = fed(**settings)
+    expected = selector.refresh()
+    selector.reconfigure(SelectorConfig(budget=20, sigma=0.5))
+    selector.save(tmp_path / "state")
+    loaded = Selector.load(tmp_path / "state")
+    loaded.reconfigure(SelectorConfig(**{"budget": 20, "sigma": 0.5, **settings}))
+    assert loaded.refresh().digest == expected.digest
+    assert loaded.refresh().reasons == expected.reasons
+
+
+@pytest.mark.parametrize("settings", [{"alpha": 1e-310}, {"alpha": 0.5, "distance_scale": 1e305}, {"spread": 1e305}])
+def test_settings_whose_products_are_not_numbers_are_refused(settings):
+    with pytest.raises(ValueError, match="too large"):
+        SelectorConfig(**settings)
+
+
+def test_densities_are_one_without_a_kernel_and_nan_where_none_is_used():
+    assert fed(sigma=0).densities(IDS[:2]).tolist() == [1, 1]
+    assert np.isnan(fed(regularizer="uniform").densities(IDS[:2])).all()
+
+
+# -- inputs ---------------------------------------------------------------------------------------------------------
+
+
+def test_equal_vectors_are_one_point_whatever_the_sign_of_their_zeros():
+    vectors = np.array([[1, 0.0], [1, -0.0], [1, -1e-12]], np.float32)
+    revision = select(vectors, np.array([[1, 1]]), budget=5, sigma=0.2)
+    assert revision.multiplicities.tolist() == [3]
+
+
+def test_what_does_not_fit_into_float32_is_rejected_without_a_warning():
+    selector = Selector(np.array([[1.0, 0.0]]))
+    assert selector.add(["a", "b"], np.array([[1e300, 1], [1e-300, 0]])).rejected == [(0, "non_finite"), (1, "zero")]
+    with pytest.raises(ValueError, match="non-finite"):
+        selector.add_targets(["q"], np.array([[1e300, 1]]))
+
+
+def test_numbers_beyond_int64_are_refused():
+    selector = Selector(TARGETS, SelectorConfig(scope="corpus", ttl=5))
+    with pytest.raises(ValueError, match="below 2"):
+        selector.add(["a"], DOCUMENTS[:1], timestamps=np.array([2**63 + 5], np.uint64))
+
+
+def test_one_dimension_has_two_points():
+    revision = select(np.array([[3.0], [-2.0], [1e-30], [-7e30]]), np.array([[5.0]]), budget=5, sigma=0.5)
+    assert revision.ids == ["0", "1"]
+    assert revision.multiplicities.tolist() == [2, 2]
