@@ -176,8 +176,8 @@ def test_a_corpus_stays_within_its_bounds_between_refreshes():
             ids = [f"d{k:04}" for k in range(start, start + 50)]
             selector.add(ids, rng.normal(size=(50, 4)), timestamps=np.arange(start, start + 50))
             assert sum(1 for _ in selector.held()) <= 350
-    assert crowded.refresh().reasons == ("capacity",)
-    assert expiring.refresh().exact
+    assert "capacity" in crowded.refresh().reasons
+    assert set(expiring.refresh().reasons) <= {"truncated"}
 
 
 def test_tokens_and_times_are_kept_for_held_documents_only():
