@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import signal
 import subprocess
 from collections.abc import Mapping
 from contextlib import redirect_stdout
@@ -22,7 +23,8 @@ from tsds_stream.demo.corpus import Root, collect
 from tsds_stream.demo.pages import Page, comments, docstrings, passages
 from tsds_stream.demo.place import Place
 from tsds_stream.demo.script import REPOSTS, Script, choose_targets, write_script
-from tsds_stream.demo.watching import crowding
+from tsds_stream.demo.telling import LiveTable
+from tsds_stream.demo.watching import Sight, crowding
 from tsds_stream.exit_status import CommandError, ExitStatus
 from tsds_stream.streams.revisions import list_revisions, open_revision
 
@@ -166,8 +168,20 @@ def test_a_selection_that_differs_from_batch_is_a_loud_failure(failed: tuple[int
 
 def test_without_matplotlib_it_says_how_to_get_the_plots(failed: tuple[int, str, Path]):
     _, output, directory = failed
-    assert 'pip install "tsds-stream[plots]"' in output
+    assert "pip install matplotlib" in output
     assert list(directory.rglob("*.png")) == []
+
+
+def test_ctrl_c_in_the_stream_is_an_interruption(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def press(table: LiveTable, sight: Sight) -> None:
+        if sight.number == 1:  # a second one would leave at once
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(LiveTable, "row", press)
+    assert main(["demo", *SMALL, "--directory", str(tmp_path / "d")]) == ExitStatus.INTERRUPTED
+    assert capsys.readouterr().err == "tsds-stream: interrupted before everything was streamed\n"
 
 
 # -- the directory ----------------------------------------------------------------------------------------------------

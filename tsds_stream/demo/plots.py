@@ -12,7 +12,7 @@ import numpy as np
 from tsds_stream.demo.watching import Sight
 from tsds_stream.selection.selector import Selector
 
-HOW = 'pip install "tsds-stream[plots]"'
+HOW = "pip install matplotlib"
 _BLUE, _ORANGE, _GREY = "#2563a8", "#d97706", "#8a8f98"
 
 

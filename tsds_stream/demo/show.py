@@ -98,8 +98,9 @@ def _collect(roots: Sequence[Root], documents: int, seed: int, page: Page) -> Co
     page.line(
         "tsds-stream demo: documents arrive, and the best ones for a task are kept, at every moment.", style="bold"
     )
+    page.heading("1. The text")
     began = perf_counter()
-    with progress("Reading documentation", documents, "pages") as bar:
+    with progress("  Reading documentation", documents, "pages") as bar:
         corpus = collect(roots, documents, seed, bar.update)
     if len(corpus.documents) < FEWEST or len(corpus.topic) < FEWEST_TARGETS:
         raise CommandError(
@@ -107,7 +108,6 @@ def _collect(roots: Sequence[Root], documents: int, seed: int, page: Page) -> Co
             "Python comes without the sources of its standard library, which the demonstration reads",
             ExitStatus.INPUT,
         )
-    page.heading("1. The text")
     page.line(
         f"  {len(corpus.documents):,} pieces of documentation of {corpus.packages} packages of this Python, from "
         f"{corpus.files:,} files (read in {perf_counter() - began:.1f} s; nothing was imported, run or downloaded)."
@@ -130,11 +130,11 @@ def _tell_plan(corpus: Corpus, script: Script, targets: Sequence[Json], config: 
     )
     page.heading(f"2. The stream: at every moment the best {config.budget}")
     for title, meaning in (
-        ("cost", "mean distance between a target and its documents: falls, as better ones arrive"),
-        ("replaced", "share of the selection that has left: falls, as the best are found"),
-        ("reposts kept out", "of the selected documents: how many have arrived, and were not selected as well"),
-        ("exact", f"equal to a batch run: as soon as the kernel width is frozen ({config.calibration:,} documents)"),
-    ):  # fmt: skip
+        ("cost", "mean distance of a target to its documents: falls"),
+        ("replaced", "share of the selection that has left: falls"),
+        ("reposts kept out", "of selected documents: arrived, and not selected as well"),
+        ("exact", f"equal to a batch run: once sigma is frozen, after {config.calibration:,} documents"),
+    ):
         page.line(f"  {title:<16}  {meaning}", style="dim")
     page.line("")
 

@@ -11,7 +11,7 @@ from tsds_stream.terminal import Page, snippet
 if TYPE_CHECKING:
     from tsds_stream.demo.watching import Sight
 
-_BAR: Final = 14  # characters of 100%
+_BAR: Final = 8  # characters of 100%; the table fits into 80 columns
 _COLUMNS: Final = (  # title, width
     ("documents", 9), ("revision", 8), ("selected", 8), ("cost", 7), ("replaced", 8), ("", _BAR),
     ("reposts kept out", 16), ("exact", 7),
