@@ -1,7 +1,8 @@
 """Densities from an approximate neighbour graph, for indexes too large for products.
 
 The graph may miss a neighbour, now or later. So what has been counted is kept pair by pair: a point that was missed
-when it came is not subtracted when it leaves. Distances are exact; the only error is a missed pair.
+when it came is not subtracted when it leaves. Distances are exact; the only error is a missed pair. Arrivals are
+counted by exact products with the settled points, which are few; only settling asks the graph.
 """
 
 from __future__ import annotations
@@ -9,11 +10,15 @@ from __future__ import annotations
 import numpy as np
 
 from tsds_stream.selection.arithmetic import KERNEL_UNIT, Bool, Float64, Int64, kernel_terms
+from tsds_stream.selection.close_pairs import Points, iter_close_pairs
+from tsds_stream.selection.fold import Fold
 from tsds_stream.selection.hnsw import HnswIndex, HnswParameters
 from tsds_stream.selection.index import IndexStatistics, Neighbours
 from tsds_stream.selection.points import PointStore
 
 _QUERY_BLOCK = 4096
+_PRODUCT_BLOCK = 32_768
+_FIT_SAMPLE = 8192
 
 
 class GraphDensity:
@@ -64,16 +69,21 @@ class GraphDensity:
             self._saturated[:] = False
             return
         self._pairs.keep(self.settled, self.counted)
-        for start in range(0, len(entering), _QUERY_BLOCK):
-            part = entering[start : start + _QUERY_BLOCK]
-            found = self._neighbours(part)
-            self._saturated[part] |= found.saturated
-            owners = found.labels
-            mine = self.settled[owners]
-            self._pairs.append(
-                owners[mine], _repeated(part, found)[mine], kernel_terms(found.squared[mine], self.sigma)
-            )
+        self._count_arrivals(np.flatnonzero(self.settled), entering)
         self._sums = self._pairs.sums(self.counted)
+
+    def _count_arrivals(self, settled: Int64, entering: Int64) -> None:
+        """Pairs of settled points with new ones: by a product, which finds all and costs far less than searches."""
+        if not len(settled) or not len(entering):
+            return
+        store = self._store
+        fold = Fold.fit(store.vectors[settled[:: max(1, len(settled) // _FIT_SAMPLE)]], self.sigma)
+        mine = Points.of(fold, store.vectors[settled], store.norms[settled])
+        for start in range(0, len(entering), _PRODUCT_BLOCK):
+            part = entering[start : start + _PRODUCT_BLOCK]
+            its = Points.of(fold, store.vectors[part], store.norms[part])
+            for i, j, squared in iter_close_pairs(fold, mine, its, self.sigma):
+                self._pairs.append(settled[i], part[j], kernel_terms(squared, self.sigma))
 
     def settle(self, slots: Int64) -> None:
         for start in range(0, len(slots), _QUERY_BLOCK):
