@@ -63,7 +63,7 @@ def test_it_runs_to_the_end_and_proves_itself(demo: Done):
     assert "500 pieces of documentation" in demo.run.stdout
     assert "Equal: ids, probabilities and weights, bit for bit." in demo.run.stdout
     facts = json.loads((demo.directory / "demo.json").read_text())
-    assert facts["holds"] is True
+    assert facts["exact"] is True
     assert demo.run.stdout.count(facts["digest"]) == 2  # published, and recomputed
 
 
@@ -163,13 +163,20 @@ def test_a_selection_that_differs_from_batch_is_a_loud_failure(failed: tuple[int
     assert status == ExitStatus.UNEXPECTED
     assert "FAILED: the digests differ" in output
     assert "bit for bit" not in output
-    assert json.loads((directory / "demo.json").read_text())["holds"] is False
+    facts = json.loads((directory / "demo.json").read_text())
+    assert facts["digest"] != facts["recomputed"]
 
 
 def test_without_matplotlib_it_says_how_to_get_the_plots(failed: tuple[int, str, Path]):
     _, output, directory = failed
     assert "pip install matplotlib" in output
     assert list(directory.rglob("*.png")) == []
+
+
+def test_a_selection_that_is_not_exact_says_why_and_is_no_failure(tmp_path: Path):
+    done = tsds("demo", "--documents", "300", "--budget", "250", "--directory", tmp_path / "d")
+    assert done.returncode == 0, done.stderr
+    assert "warning: the revision does not promise that it is exact: truncated" in done.stdout
 
 
 def test_ctrl_c_in_the_stream_is_an_interruption(

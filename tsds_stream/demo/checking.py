@@ -19,19 +19,24 @@ class Verdict:
 
     Attributes:
         published, recomputed: their digests.
-        exact: whether the published revision claims to be exact.
+        reasons: why the published revision does not claim to be exact; empty where it does.
         different: ids that only one of them has.
     """
 
     published: str
     recomputed: str
-    exact: bool
+    reasons: tuple[str, ...]
     documents: int
     different: int
 
     @property
-    def holds(self) -> bool:
-        return self.exact and self.published == self.recomputed
+    def equal(self) -> bool:
+        return self.published == self.recomputed
+
+    @property
+    def broken(self) -> bool:
+        """Whether a promise was not kept. A revision that says it is not exact promises nothing."""
+        return not self.reasons and not self.equal
 
 
 def check(
@@ -66,7 +71,7 @@ def check(
     return Verdict(
         published=published.record["digest"],
         recomputed=revision.digest,
-        exact=bool(published.record["exact"]) and revision.exact,
+        reasons=tuple(published.record["reasons"]),
         documents=len(ids),
         different=len(set(published.ids) ^ set(revision.ids)),
     )

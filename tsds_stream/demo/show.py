@@ -26,6 +26,7 @@ from tsds_stream.records import Json
 from tsds_stream.selection.revision import Revision
 from tsds_stream.selection.settings import SelectorConfig
 from tsds_stream.streams.revisions import open_revision
+from tsds_stream.summary import REASONS
 from tsds_stream.terminal import Page, count, progress
 
 FEWEST: Final = 100  # documents, and
@@ -59,13 +60,13 @@ def demonstrate(place: Place, config: SelectorConfig, documents: int, roots: Seq
         best = _tell_selection(outcome, revision, corpus, script, embedder, page)
         verdict = _prove(place, script, targets, config, embedder, page)
         _draw(place, outcome, page)
-        digests = {"digest": verdict.published, "recomputed": verdict.recomputed, "holds": verdict.holds}
+        digests = {"digest": verdict.published, "recomputed": verdict.recomputed, "exact": not verdict.reasons}
         place.say({"seed": config.seed, "documents": len(corpus.documents), "records": len(script.events), **digests})
         page.heading("Look around (copy and paste)")
         tell_commands(page, commands(place, best, config, outcome.sights[-1].number))
         page.line("")
         page.line(f"Done in {perf_counter() - began:.0f} seconds; everything is in {place.root}.")
-    return ExitStatus.OK if verdict.holds else ExitStatus.UNEXPECTED
+    return ExitStatus.UNEXPECTED if verdict.broken else ExitStatus.OK
 
 
 def calibration(documents: int) -> int:
@@ -171,16 +172,18 @@ def _prove(
     verdict = check(open_revision(place.selection, SET), script.last_records(), targets, config, embedder)
     page.line(f"  published by the stream, read back from disk: {verdict.published}")
     page.line(f"  batch over the last version of {verdict.documents:,} documents, shuffled: {verdict.recomputed}")
-    if verdict.holds:
-        page.line("  Equal: ids, probabilities and weights, bit for bit.", style="bold green")
-    elif verdict.published == verdict.recomputed:
-        page.line("  FAILED: the digests are equal, but the revision does not say that it is exact.", style="bold red")
-    else:
+    if verdict.broken:
         page.line(
             f"  FAILED: the digests differ ({count(verdict.different, 'document')} in only one of the two). "
             "This is a defect: please report it.",
             style="bold red",
         )
+    elif verdict.equal:
+        page.line("  Equal: ids, probabilities and weights, bit for bit.", style="bold green")
+    for reason in verdict.reasons:
+        page.warning(f"the revision does not promise that it is exact: {reason} ({REASONS.get(reason, 'see inspect')})")
+    if verdict.reasons:
+        page.line("  In this demonstration, a smaller --budget or more --documents help.")
     return verdict
 
 
