@@ -29,22 +29,29 @@ class SystemClock:
 
 
 class Every:
-    """Says when something is due again: at most once per `interval` seconds, first after one interval."""
+    """Says when something is due again: at most once per `interval` seconds, first after one interval.
 
-    def __init__(self, interval: float, clock: Clock) -> None:
+    Args:
+        share: of all time that it may take; where it takes long, it is due less often.
+    """
+
+    def __init__(self, interval: float, clock: Clock, share: float = 1.0) -> None:
         self.interval = interval
         self._clock = clock
+        self._share = share
         self._last = clock.monotonic()
+        self._pause = interval
 
     @property
     def wait(self) -> float:
         """Seconds until it is due; 0 when it is."""
-        return max(0.0, self._last + self.interval - self._clock.monotonic())
+        return max(0.0, self._last + self._pause - self._clock.monotonic())
 
     @property
     def due(self) -> bool:
         return self.wait == 0.0
 
-    def done(self) -> None:
-        """It has just happened."""
+    def done(self, took: float = 0.0) -> None:
+        """It has just happened, and took so many seconds."""
         self._last = self._clock.monotonic()
+        self._pause = max(self.interval, took / self._share - took)

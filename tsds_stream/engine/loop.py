@@ -21,6 +21,7 @@ from tsds_stream.engine.target_set import TargetSet
 from tsds_stream.engine.texts import Texts
 from tsds_stream.logs import Log
 from tsds_stream.records import DeadLetter, Json
+from tsds_stream.selection.blas import one_blas_thread
 from tsds_stream.streams.base import Positions, Sink, Source
 
 _LONGEST_WAIT = 0.1  # seconds in which a stop, a due revision or a changed target file is noticed
@@ -75,7 +76,7 @@ class Loop:
         self._letters: list[DeadLetter] = []
         self._stale = True  # something happened since the last refresh
         self._saved: Positions | None = None  # positions of the last checkpoint of this run
-        self._publish_due = Every(options.interval, clock)
+        self._publish_due = Every(options.interval, clock, options.publish_share)
         self._positions_due = Every(options.positions_interval, clock)
         self._heartbeat_due = Every(options.heartbeat_interval, clock)
         self._checkpoint_due = Every(options.checkpoint_interval, clock)
@@ -84,6 +85,10 @@ class Loop:
 
     def run(self) -> None:
         """Replay, settle what the sink lacks, follow the stream to its end or to a request to leave, and leave."""
+        with one_blas_thread():  # reading and embedding need the other cores; BLAS would spin for them
+            self._run()
+
+    def _run(self) -> None:
         self._replay()
         if self._stop.requested:
             return
@@ -190,7 +195,6 @@ class Loop:
                     prospects.append((one, prospect))
         refreshed = self._clock.monotonic()
         self._statistics.refresh_seconds += refreshed - began
-        self._publish_due.done()
         self._stale = False
         moved = positions != self._committed
         if prospects or self._letters or (moved and (final or positions_too or self._positions_due.due)):
@@ -198,6 +202,7 @@ class Loop:
             self._statistics.publish_seconds += self._clock.monotonic() - refreshed
         elif self._positions_due.due:
             self._positions_due.done()
+        self._publish_due.done(self._clock.monotonic() - began)
 
     def _commit(self, prospects: list[tuple[TargetSet, Prospect]], positions: Positions) -> None:
         self._parts.sink.commit([prospect.publication for _, prospect in prospects], self._letters, positions)
