@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import ast
 import hashlib
+import itertools
 import json
 import random
 import shutil
@@ -21,12 +22,11 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.passages import LONGEST, package_passages
+from benchmarks.passages import LONGEST, SHORTEST, package_passages
 from tsds_stream.embedding import create
 from tsds_stream.embedding.settings import StaticSettings
 from tsds_stream.selection.arithmetic import Float32
@@ -74,7 +74,7 @@ class Corpus:
     def lines(self, count: int | None = None) -> list[str]:
         """The first passages."""
         with open(self.texts, encoding="utf-8") as file:
-            return [line.rstrip("\n") for line in islice(file, count)]
+            return [line.rstrip("\n") for line in itertools.islice(file, count)]
 
 
 def corpus(limit: int | None = None) -> Corpus:
@@ -187,20 +187,23 @@ def _embed_block(texts: list[str]) -> Float32:
 def _composed(count: int) -> dict[str, list[str]]:
     """Text with the look of documentation: a chain of words, each drawn from those that followed the one before."""
     choice = random.Random(_SEED)
+    words = _documentation_words()
     domains = {}
-    for domain, words in zip(TARGETS, np.array_split(np.array(_documentation_words()), len(TARGETS)), strict=True):
+    for k, domain in enumerate(TARGETS):
+        own = words[k * len(words) // len(TARGETS) : (k + 1) * len(words) // len(TARGETS)]
         follows: dict[str, list[str]] = {}
-        for word, following in zip(words.tolist(), words[1:].tolist(), strict=False):
+        for word, following in itertools.pairwise(own):
             follows.setdefault(word, []).append(following)
-        texts = set()
+        texts: dict[str, None] = {}
         while len(texts) < count:
-            word, text = choice.choice(words.tolist() if not texts else [word]), ""
-            size = choice.randint(150, LONGEST)
-            while len(text) < size:
-                word = choice.choice(follows.get(word) or ["the"])
-                text = f"{text} {word}".strip()
-            texts.add(text)
-        domains[domain] = sorted(texts)
+            size, text = choice.randint(SHORTEST, LONGEST), []
+            word = choice.choice(own)
+            while size > 0:
+                text.append(word)
+                size -= len(word) + 1
+                word = choice.choice(follows.get(word, own))
+            texts[" ".join(text)[:LONGEST]] = None
+        domains[domain] = list(texts)
     return domains
 
 
