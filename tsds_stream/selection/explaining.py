@@ -164,8 +164,8 @@ def _changes(
         where = "" if first.needed is None else f" (now at {first.distance:.4f}, needed below {first.needed:.4f})"
         return [f"It would have to lie nearer to a target{where}."]
     if state == "shortlisted":
-        how = "" if reached is None else f", which reaches {reached:.4f} from target {first.id!r}"
-        return [f"The plan would have to reach farther{how}: a larger budget or spread, or a smaller alpha."]
+        how = "" if reached is None else f"The plan reaches {reached:.4f} from target {first.id!r}. "
+        return [f"{how}It would have to reach farther: a larger budget or spread, or a smaller alpha."]
     if rank is not None and threshold is not None:
         return [f"Its probability would have to be {rank / threshold:.3g} times as large, or the budget larger."]
     return ["The budget would have to be larger."]
