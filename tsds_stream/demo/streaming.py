@@ -63,6 +63,7 @@ def stream(place: Place, script: Script, config: SelectorConfig, show: Callable[
         # By the clock, revisions would depend on the machine; with no interval there is one after each batch.
         options=Options(
             interval=0.0,
+            publish_share=1.0,  # a revision after every batch, however long it takes
             batch=max(50, -(-len(script.events) // REVISIONS)),
             checkpoint_interval=_NEVER,
             heartbeat_interval=_NEVER,
