@@ -299,3 +299,13 @@ def test_damaged_or_foreign_state_is_refused(tmp_path):
     meta.write_text(text[: len(text) // 2])
     with pytest.raises(ValueError, match="whole selector state"):
         Selector.load(tmp_path / "state")
+
+
+def test_a_crowd_that_arrives_later_is_cut_at_kde_k_and_said_so():
+    selector = fed(100, sigma=1.0, max_k=600, index="hnsw", kde_k=30)
+    selector.refresh()
+    near = DOCUMENTS[:1] + np.random.default_rng(0).normal(scale=0.01, size=(200, 16))
+    selector.add([f"near-{k}" for k in range(200)], near)
+    revision = selector.refresh()
+    assert "saturated" in revision.reasons
+    assert np.nanmax(revision.densities) <= 31

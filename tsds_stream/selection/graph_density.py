@@ -17,6 +17,7 @@ from tsds_stream.selection.index import IndexStatistics, Neighbours
 from tsds_stream.selection.points import PointStore
 
 _QUERY_BLOCK = 4096
+_FEW_PAIRS = 1 << 20  # below this nobody minds that a crowded point has more than kde_k
 _PRODUCT_BLOCK = 32_768
 _FIT_SAMPLE = 8192
 
@@ -84,6 +85,9 @@ class GraphDensity:
             its = Points.of(fold, store.vectors[part], store.norms[part])
             for i, j, squared in iter_close_pairs(fold, mine, its, self.sigma):
                 self._pairs.append(settled[i], part[j], kernel_terms(squared, self.sigma))
+                if len(self._pairs) > max(len(settled) * self._kde_k, _FEW_PAIRS):
+                    self._saturated[self._pairs.cut(self._kde_k)] = True
+        self._saturated[self._pairs.cut(self._kde_k)] = True
 
     def settle(self, slots: Int64) -> None:
         for start in range(0, len(slots), _QUERY_BLOCK):
@@ -134,6 +138,20 @@ class _Pairs:
         self._owner = np.concatenate([self._owner, owner])
         self._neighbour = np.concatenate([self._neighbour, neighbour])
         self._term = np.concatenate([self._term, term])
+
+    def __len__(self) -> int:
+        return len(self._owner)
+
+    def cut(self, most: int) -> Int64:
+        """Keep the `most` nearest neighbours of each owner; the owners that had more."""
+        crowded = np.flatnonzero(np.bincount(self._owner) > most) if len(self._owner) > most else self._owner[:0]
+        if len(crowded):
+            order = np.lexsort((-self._term, self._owner))
+            owners = self._owner[order]
+            rank = np.arange(len(owners)) - np.searchsorted(owners, owners, side="left")
+            kept = np.sort(order[rank < most])
+            self._owner, self._neighbour, self._term = self._owner[kept], self._neighbour[kept], self._term[kept]
+        return crowded
 
     def keep(self, settled: Bool, counted: Int64) -> None:
         """Only pairs of settled points with points that are still indexed."""
