@@ -6,7 +6,8 @@ is fed from the start and then absorbed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,9 +23,10 @@ from tsds_stream.selection.arithmetic import (
     squared_norms,
 )
 from tsds_stream.selection.arrivals import Arriving, settle
+from tsds_stream.selection.blas import blas_threads, one_blas_thread
 from tsds_stream.selection.points import PointStore
 from tsds_stream.selection.ragged import distinct_ascending
-from tsds_stream.selection.screen import Screen
+from tsds_stream.selection.screen import Screen, Survivors
 from tsds_stream.selection.shortlists import Shortlists
 
 _BLOCK = 8192  # documents per pass: bounds the scratch memory
@@ -45,6 +47,14 @@ class Offered:
     keys: list[bytes]
     admitted: int = 0
     duplicates: int = 0
+
+
+@dataclass(frozen=True)
+class _Screened:
+    """What the screen passed, and the canonical points of all documents where all are kept."""
+
+    passed: Survivors
+    points: Float32 | None
 
 
 class Pool:
@@ -70,24 +80,61 @@ class Pool:
 
     def offer(self, ids: Sequence[str], vectors: Float32, is_canonical: bool) -> Offered:
         """Offer documents: distinct ids, (n, d) float32 finite and non-zero vectors."""
+        with one_blas_thread():  # throughout: threads of BLAS that spin would slow down our own
+            return self._offer(ids, vectors, is_canonical)
+
+    def _offer(self, ids: Sequence[str], vectors: Float32, is_canonical: bool) -> Offered:
         result = Offered([], [])
         start = 0
-        while start < len(ids):
-            filling = bool(np.isinf(self.lists.frontier).any())  # then nearly every pair is admitted
-            block = max(_PAIRS_WHILE_FILLING // max(len(self.lists), 1), 64) if filling else _BLOCK
+        while start < len(ids) and np.isinf(self.lists.frontier).any():  # nearly every pair is admitted
+            block = max(_PAIRS_WHILE_FILLING // max(len(self.lists), 1), 64)
             part = slice(start, start + min(block, _BLOCK))
-            self._offer(ids[part], vectors[part], is_canonical, start, result)
+            screened = self._screened(vectors[part], is_canonical, self.lists.frontier)
+            self._take_in(ids[part], vectors[part], is_canonical, screened, start, result)
             start = part.stop
+        parts = [slice(begin, begin + _BLOCK) for begin in range(start, len(ids), _BLOCK)]
+        for part, screened in zip(parts, self._screened_ahead(vectors, parts, is_canonical), strict=True):
+            self._take_in(ids[part], vectors[part], is_canonical, screened, part.start, result)
         return result
 
-    def _offer(self, ids: Sequence[str], vectors: Float32, is_canonical: bool, offset: int, result: Offered) -> None:
-        if self.keep_all:
-            chosen = np.arange(len(ids))
-            points = vectors if is_canonical else canonical(vectors)
-            passed = self.screen.pass_(points, self.lists.frontier)
+    def _screened_ahead(self, vectors: Float32, parts: list[slice], is_canonical: bool) -> Iterator[_Screened]:
+        """Screen each part while the one before is taken in: frontiers only fall, so an older one is only generous."""
+        if len(parts) < 2 or blas_threads() < 2:
+            for part in parts:
+                yield self._screened(vectors[part], is_canonical, self.lists.frontier)
+            return
+        with ThreadPoolExecutor(1) as ahead:
+
+            def submit(part: slice) -> Future[_Screened]:
+                return ahead.submit(self._screened, vectors[part], is_canonical, self.lists.frontier.copy())
+
+            waiting = submit(parts[0])
+            for following in parts[1:]:
+                screened = waiting.result()
+                waiting = submit(following)
+                yield screened
+            yield waiting.result()
+
+    def _screened(self, vectors: Float32, is_canonical: bool, frontier: Float64) -> _Screened:
+        if not self.keep_all:
+            return _Screened(self.screen.pass_(vectors, frontier), None)
+        points = vectors if is_canonical else canonical(vectors)
+        return _Screened(self.screen.pass_(points, frontier), points)
+
+    def _take_in(
+        self,
+        ids: Sequence[str],
+        vectors: Float32,
+        is_canonical: bool,
+        screened: _Screened,
+        offset: int,
+        result: Offered,
+    ) -> None:
+        passed = screened.passed
+        if screened.points is not None:
+            chosen, points = np.arange(len(ids)), screened.points
             document, query = passed.rows[passed.pair_rows], passed.pair_queries
         else:
-            passed = self.screen.pass_(vectors, self.lists.frontier)
             chosen = passed.rows
             points = vectors[chosen] if is_canonical else canonical(vectors[chosen])
             document, query = passed.pair_rows, passed.pair_queries

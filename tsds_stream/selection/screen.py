@@ -15,6 +15,7 @@ from tsds_stream.selection.arithmetic import GRID, Float32, Float64, Int64, squa
 from tsds_stream.selection.blas import blas_threads, one_blas_thread
 
 _BLOCK = 1024  # rows per product: smaller blocks collapse under contention, larger ones leave the cache
+_SMALLEST_BLOCK = 256
 _THREADED = 1 << 19  # products of fewer entries are not worth a second thread
 _MOST_THREADS = 8
 _UNIT_TOLERANCE = 2.0**-12  # rows whose squared norm is this near to 1 are scored as they are
@@ -61,9 +62,13 @@ class Screen:
             frontiers: (M,) float64 squared distances; a document that may be at or below one survives.
         """
         bound = (self.norms + 1.0 - frontiers) / 2.0 - self._margin
-        starts = range(0, len(documents) if len(self.queries) else 0, _BLOCK)
-        threads = min(blas_threads(), len(starts), _MOST_THREADS)
-        if threads < 2 or len(documents) * len(self.queries) < _THREADED:
+        if not len(self.queries):
+            return _joined([])
+        threads = min(blas_threads(), _MOST_THREADS) if len(documents) * len(self.queries) >= _THREADED else 1
+        block = min(_BLOCK, max(_SMALLEST_BLOCK, -(-len(documents) // threads)))
+        starts = range(0, len(documents), block)
+        threads = min(threads, len(starts))
+        if threads < 2:
             return _joined(self._blocks(documents, starts, bound, self._buffers(1)[0]))
         # Own threads instead of those of BLAS: the passes over the scores are shared out as well.
         shares = [starts[k * len(starts) // threads : (k + 1) * len(starts) // threads] for k in range(threads)]
@@ -81,7 +86,7 @@ class Screen:
     def _blocks(self, documents: Float32, starts: range, bound: Float64, scratch: _Scratch) -> list[Survivors]:
         found = []
         for start in starts:
-            block, loosened = self._unit(documents[start : start + _BLOCK], scratch)
+            block, loosened = self._unit(documents[start : start + starts.step], scratch)
             thresholds = np.nextafter((bound - loosened).astype(np.float32), np.float32(-np.inf))
             scores = scratch.scores[: len(block)]
             np.dot(block, self._transposed, out=scores)
