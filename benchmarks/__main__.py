@@ -58,7 +58,7 @@ def main() -> int:
     names = list(_parts(False))
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"some of: {', '.join(names)} (default: all)")
     parser.add_argument("--quick", action="store_true", help="a smoke test on a small corpus: its figures mean nothing")
-    parser.add_argument("--full", action="store_true", help="also the HNSW graph of a million documents (an hour)")
+    parser.add_argument("--full", action="store_true", help="also the HNSW graph of a million documents (many minutes)")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)  # inside the process of one part
     options = parser.parse_args()
     unknown = sorted(set(options.parts) - set(names))

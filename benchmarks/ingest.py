@@ -78,7 +78,7 @@ def measure(corpus: Corpus, quick: bool) -> Part:
     part = Part()
     targets, dimension, size = (200, 384, 4096) if quick else (1000, 384, 32_768)
     ingest = _Ingest(corpus, targets, dimension, size)
-    windows = [ingest.window() for _ in range(4 if quick else 11)]
+    windows = [ingest.window() for _ in range(4 if quick else 14)]
     for share in () if quick else (2.0, 1.5, 1.2, 1.0, 0.9):
         for _ in range(3):
             ingest.tighten(65_536, share)

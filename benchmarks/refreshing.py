@@ -15,6 +15,7 @@ from benchmarks.report import RESULTS, Part
 from tsds_stream import Selector
 
 _BLOCK = 16_384
+_COURSE = 1.3  # the course of the stream is noted whenever it has grown by this factor
 
 
 def measure_refresh(corpus: Corpus, quick: bool) -> Part:
@@ -81,7 +82,6 @@ def measure_stream(corpus: Corpus, quick: bool) -> Part:
     since_refresh, refreshes, most, revision = 0.0, 0, 0, None
     course: list[dict[str, Any]] = []
     before = (0, 0.0, 0.0)
-    step = max(total // 100, _BLOCK)
     while stream.count < total:
         with making:
             rows = stream.next(min(_BLOCK, total - stream.count))
@@ -97,7 +97,7 @@ def measure_stream(corpus: Corpus, quick: bool) -> Part:
             since_refresh = time.perf_counter() - started
             refreshes += 1
         most = max(most, own_memory())
-        if stream.count >= before[0] + step or stream.count >= total:
+        if stream.count >= max(_COURSE * before[0], before[0] + total // 50) or stream.count >= total:
             count = stream.count - before[0]
             course.append(
                 {
