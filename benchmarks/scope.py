@@ -43,8 +43,8 @@ def measure(corpus: Corpus, quick: bool, full: bool) -> Part:
         part.add(
             f"scope `corpus`, ingest with density, exact, {size:,} documents",
             "≥ 5 × raw hnswlib `add_items` at 100k",
-            f"{exact_ratio:.1f} × ({size / exact_time.wall:,.0f} documents/s against {size / bare.wall:,.0f}; processor "
-            f"time {bare.cpu / exact_time.cpu:.1f} ×)",
+            f"{exact_ratio:.1f} × ({size / exact_time.wall:,.0f} documents/s against {size / bare.wall:,.0f}; "
+            f"processor time {bare.cpu / exact_time.cpu:.1f} ×)",
             exact_ratio >= 5 if size <= 100_000 else None,
         )
         part.add(
