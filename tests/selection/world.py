@@ -11,7 +11,7 @@ import numpy as np
 from tests.selection.selection_oracle import Live, Truth, batch
 from tsds_stream import Selector, SelectorConfig
 
-EXACT_WITHOUT_LOSS = {"truncated"}  # the only reason a selection may give when no row has lost a point
+EXACT_WITHOUT_LOSS = {"truncated", "count"}  # the only reasons a selection may give when no row has lost a point
 
 
 class World:
@@ -27,7 +27,13 @@ class World:
         cloud = rng.normal(size=(10, dimension)).astype(np.float32)
         near = grid[:8] + rng.normal(scale=0.05, size=(8, dimension)).astype(np.float32)
         self.palette = np.concatenate([grid, cloud, near])
+        if rng.random() < 0.2:  # nothing but ties
+            corners = np.stack(np.meshgrid(*[[-1, 0, 1]] * min(dimension, 3)), -1).reshape(-1, min(dimension, 3))
+            self.palette = np.zeros((len(corners) - 1, dimension), np.float32)
+            self.palette[:, : corners.shape[1]] = corners[corners.any(1)]
         self.documents: dict[str, Live] = {}
+        self.log: list[tuple[str, Live | None]] = []  # every record and retraction, in order
+        self.adopted_at = 0  # length of the log at the last adoption
         self.unseen_past: dict[str, Live] | None = None  # live documents as of the last adoption
         self.backfilled: set[str] = set()
         self.clock = 0
@@ -66,6 +72,7 @@ class World:
                 tokens=np.array([live.tokens for _, live in part], np.int64),
                 timestamps=np.array([live.timestamp for _, live in part], np.int64),
             )
+            self.log += part
             for name, live in part:
                 if name in self.documents:
                     self.lost = True
@@ -87,6 +94,7 @@ class World:
     def remove(self, count: int) -> None:
         names = {f"d{self.rng.integers(40)}" for _ in range(count)}
         self.selector.remove(sorted(names))
+        self.log += [(name, None) for name in sorted(names)]
         for name in names:
             self.documents.pop(name, None)
             if self.unseen_past is not None:
@@ -101,8 +109,12 @@ class World:
 
     def _adopted(self) -> None:
         if self.selector.pending_targets:
-            self.unseen_past = dict(self.documents)
+            self._remember_the_past()
         self.lost = True
+
+    def _remember_the_past(self) -> None:
+        self.unseen_past = dict(self.documents)
+        self.adopted_at = len(self.log)
 
     def remove_target(self) -> None:
         if len(self.targets) > 1:
@@ -113,29 +125,73 @@ class World:
     def backfill(self, complete: bool) -> None:
         if self.config.refill == "auto" and self.selector.refill_needed and self.unseen_past is None:
             self.selector.begin_refill()
-            self.unseen_past = dict(self.documents)
+            self._remember_the_past()
         if not self.selector.waiting:
             self.unseen_past = None
         if self.unseen_past is None:
             return
-        # What changed since the adoption was taken out of the past; give a stale version of it all the same.
-        names = list(self.unseen_past)
-        self.rng.shuffle(names)
-        for start in range(0, len(names), 5):
-            part = names[start : start + 5]
-            if not part:
-                break
-            self.selector.backfill(
-                part,
-                np.stack([self.unseen_past[n].vector for n in part]),
-                tokens=np.array([self.unseen_past[n].tokens for n in part], np.int64),
-                timestamps=np.array([self.unseen_past[n].timestamp for n in part], np.int64),
-            )
-            if self.rng.random() < 0.3:
+        if self.rng.random() < 0.5:
+            # What is gone since the adoption is given all the same: the selector has to leave it alone.
+            past: list[tuple[str, Live | None]] = list(self.unseen_past.items())
+            self.rng.shuffle(past)
+        else:
+            past = self.log[: self.adopted_at]
+        for start in range(0, len(past), 4):
+            self._backfill_part(past[start : start + 4])
+            if self.rng.random() < 0.1:
                 self.add(2)
-                names[start + 5 :] = [n for n in names[start + 5 :] if n in (self.unseen_past or {})]
+            if self.rng.random() < 0.1:
+                self.reload()
         self.selector.finish_backfill(complete)
         self.unseen_past = None
+
+    def _backfill_part(self, part: list[tuple[str, Live | None]]) -> None:
+        for name, live in part:
+            if live is None:
+                self.selector.backfill_remove([name])
+            else:
+                self.selector.backfill(
+                    [name],
+                    live.vector[None],
+                    tokens=np.array([live.tokens], np.int64),
+                    timestamps=np.array([live.timestamp], np.int64),
+                )
+
+    def ask(self) -> None:
+        """Questions, which must change nothing."""
+        selector, rng = self.selector, self.rng
+        if not selector.target_ids or not selector.documents_seen:
+            return
+        held = sorted(name for name, _ in selector.held())
+        mine = [name for name, is_held in zip(held, selector.holds(held), strict=True) if is_held][:3]
+        question = rng.integers(5)
+        if question == 0:
+            sigma = [0.1, 0.9, "auto", 0][rng.integers(4)]
+            selector.preview(budget=int(rng.integers(1, 9)), sigma=sigma, seed=int(rng.integers(9)))
+        elif question == 1:
+            selector.probabilities()  # lets go of what no shortlist holds any more
+            mine = [name for name, is_held in zip(mine, selector.holds(mine), strict=True) if is_held]
+            selector.densities(mine)
+            selector.nearest_targets(mine)
+        elif question == 2:
+            for name in mine:
+                selector.explain(name).sentences()
+        elif question == 3:
+            selector.probabilities()
+            selector.served()
+        else:
+            selector.explain_embedding(self._vector()).sentences()
+
+    def reconfigure(self) -> None:
+        """Other values of parameters that may change on the way."""
+        changes: dict[str, object] = {
+            "seed": int(self.rng.integers(9)),
+            "spread": float(self.rng.choice([0.5, 1.5, 4])),
+        }
+        if self.config.budget is not None:
+            changes["budget"] = int(self.rng.integers(1, 9))
+        self.config = SelectorConfig(**{**self.config.model_dump(), **changes})
+        self.selector.reconfigure(self.config)
 
     def reload(self) -> None:
         directory = Path(tempfile.mkdtemp())

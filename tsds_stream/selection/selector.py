@@ -323,8 +323,8 @@ class Selector:
         Raises:
             KeyError: an id is not held.
         """
+        density = self._last().density  # before the ids are looked up: solving lets go of what is no longer listed
         slots = self._core.slots_of(ids)
-        density = self._last().density
         switched_off = self.config.regularizer == "kde" and self.sigma == 0
         values = np.full(len(slots), 1.0 if switched_off else np.nan)
         if density is not None:
