@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 from tsds_stream import Selector, SelectorConfig, select
+from tsds_stream.selection.arithmetic import canonical, keys_of, salt_of
+from tsds_stream.selection.graph_density import GraphDensity
+from tsds_stream.selection.points import PointStore
 
 RNG = np.random.default_rng(4)
 TARGETS = RNG.normal(size=(3, 4))
@@ -101,3 +104,31 @@ def test_one_dimension_has_two_points():
     revision = select(np.array([[3.0], [-2.0], [1e-30], [-7e30]]), np.array([[5.0]]), budget=5, sigma=0.5)
     assert revision.ids == ["0", "1"]
     assert revision.multiplicities.tolist() == [2, 2]
+
+
+# -- bounds ---------------------------------------------------------------------------------------------------------
+
+
+def test_copies_beyond_max_ids_are_not_reported_as_held_and_count_all_the_same():
+    selector = fed(max_ids=20, budget=3)
+    before = selector.refresh()
+    name = before.ids[0]
+    vector = DOCUMENTS[IDS.index(name)]
+    many = [f"copy{k}" for k in range(50)]
+    report = selector.add(many, np.repeat(vector[None], 50, 0), tokens=np.full(50, 3))
+    assert report.held.tolist() == [k for k, held in enumerate(selector.holds(many)) if held]
+    assert len(report.keys) == len(report.held) < 50
+    assert selector.add(["last"], vector[None]).held.tolist() == []
+    assert selector.densities([name])[0] >= 52
+
+
+def test_a_point_whose_density_is_no_longer_kept_is_no_longer_counted_as_saturated():
+    vectors = canonical(DOCUMENTS[:50])
+    store = PointStore(4, salt_of(0, "default"), 100)
+    slots = store.insert(vectors, keys_of(vectors))
+    density = GraphDensity(store, 2.0, kde_k=5)
+    density.index(np.ones(50, np.int64))
+    density.settle(slots)
+    assert density.saturated == 50
+    density.unsettle(slots[:20])
+    assert density.saturated == 30

@@ -149,7 +149,7 @@ class Core:
             offered.held += [waiting.held[k] for k in also]
             offered.keys += [waiting.keys[k] for k in also]
         self.remember(kept, offered.held)
-        if offered.held or self.pool.superseded != superseded:
+        if offered.held or offered.duplicates or self.pool.superseded != superseded:
             self.changed = True
         offered.held = documents.positions[fresh[offered.held]].tolist() if offered.held else []
         self._sweep_if_crowded()

@@ -104,7 +104,7 @@ class GraphDensity:
 
     def unsettle(self, slots: Int64) -> None:
         if len(slots):
-            self.settled[slots] = False
+            self.settled[slots] = self._saturated[slots] = False
             self._pairs.keep(self.settled, self.counted)
 
     def drop(self, slots: Int64) -> None:

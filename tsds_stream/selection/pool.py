@@ -160,8 +160,13 @@ class Pool:
         self.superseded += known
         result.admitted += len(fresh)
         result.duplicates += len(wanted) - len(fresh)
-        result.held += (chosen[wanted] + offset).tolist()
-        result.keys += arriving.keys
+        positions, its_keys = (chosen[wanted] + offset).tolist(), arriving.keys
+        if self.store.unnamed:  # copies beyond `max_ids` are only counted
+            named = self.store.known(arriving.names)
+            kept = [k for k, name in enumerate(arriving.names) if name in named]
+            positions, its_keys = [positions[k] for k in kept], [its_keys[k] for k in kept]
+        result.held += positions
+        result.keys += its_keys
         slot_of = np.full(len(chosen), -1, np.int64)
         slot_of[wanted[fresh]] = slots
         pair_slots = slot_of[document]
