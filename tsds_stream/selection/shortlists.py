@@ -72,7 +72,7 @@ class Shortlists:
             if len(q) == len(queries):
                 return
             queries, squared, slots = queries[~fits], squared[~fits], slots[~fits]
-            self.sort(np.unique(queries), store)
+            self.sort(np.flatnonzero(np.bincount(queries, minlength=len(self))), store)
             still = self.below_frontier(queries, squared, store.words, slots)
             queries, squared, slots = queries[still], squared[still], slots[still]
 
