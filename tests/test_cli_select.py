@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 import subprocess
@@ -13,7 +14,9 @@ import pytest
 
 from tests.cli_cases import ROOT, tsds
 from tsds_stream import select
+from tsds_stream.durable import Disk
 from tsds_stream.exit_status import ExitStatus
+from tsds_stream.streams.selection_file import write_selection
 
 DIMENSION = 12
 
@@ -192,3 +195,27 @@ def test_an_interrupted_selection_writes_nothing_and_says_so(corpus: Path, tmp_p
     assert process.returncode == ExitStatus.INTERRUPTED
     assert error.decode() == "tsds-stream: interrupted before everything was read; nothing was written\n"
     assert not output.exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+def test_a_full_disk_behind_the_output_is_one_sentence(corpus: Path):
+    words = ["--documents", corpus / "a.jsonl", "--targets", corpus / "targets.jsonl", "--embedder", "precomputed"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "tsds_stream", "select", *map(str, words), "--budget", "200", "--output", "-"],
+            stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+        )  # fmt: skip
+    assert done.returncode == ExitStatus.STATE
+    assert done.stderr == ("tsds-stream: no space is left on the disk that is written to: free some and start again\n")
+
+
+def test_a_selection_that_finds_no_room_leaves_nothing_behind(tmp_path: Path):
+    class FullDisk(Disk):
+        def write(self, path: Path, parts) -> None:
+            path.write_bytes(b"{")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "s.jsonl").write_text("earlier")
+    with pytest.raises(OSError, match="No space left"):
+        write_selection(tmp_path / "s.jsonl", [{"id": "a", "probability": 0.5}], FullDisk())
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("s.jsonl", "earlier")]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -161,6 +162,9 @@ def _explained(error: Exception) -> tuple[ExitStatus, str]:
         status = _STATUS_OF_ERROR.get(kind.__name__) if kind.__module__.startswith("tsds_stream.") else None
         if status is not None:
             return status, str(error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = f"for {error.filename}" if error.filename is not None else "on the disk that is written to"
+        return ExitStatus.STATE, f"no space is left {where}: free some and start again"
     if isinstance(error, OSError) and error.filename is not None:
         return ExitStatus.INPUT, f"{error.filename}: {error.strerror}"
     summary = str(error).splitlines()[0] if str(error) else "no details"

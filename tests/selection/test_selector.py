@@ -77,6 +77,17 @@ def test_support_smaller_than_the_budget_is_published_whole_and_flagged():
     assert len(filled) == 100
 
 
+def test_the_advice_for_an_unfilled_budget_is_one_that_helps():
+    def advice(**settings) -> str:
+        revision = select(DOCUMENTS[:60], TARGETS, sigma=0.6, **settings)
+        return "".join(notice.sentence for notice in revision.warnings if notice.code == "short_of_budget")
+
+    assert "lower alpha" in advice(budget=50, alpha=0.999, max_k=400)
+    assert advice(budget=61, max_k=400).endswith("there are no others, apart from copies")
+    assert advice(budget=61, max_k=3).endswith("the shortlists hold no more; raise max_k")
+    assert advice(budget=60, max_k=400) == ""  # full
+
+
 @pytest.mark.parametrize("batch", [1, 7, 100, 600])
 def test_calibration_depends_on_the_stream_and_not_on_its_batches(batch):
     selector = Selector(TARGETS, SelectorConfig(budget=20, calibration=250))

@@ -86,12 +86,14 @@ def warnings(
     truncated: int,
     sample: Sample,
     filling_alpha: float | None,
+    exhausted: bool,
 ) -> tuple[Notice, ...]:
     """What a user should know about these settings on this stream, as data and as sentences.
 
     Args:
         nearest: median distance from a query to its nearest document.
         truncated: rows that end too early.
+        exhausted: every listed point has mass.
     """
     notices = []
     if config.regularizer == "kde" and config.alpha == "auto" and config.budget and queries:
@@ -124,18 +126,23 @@ def warnings(
         notices.append(
             Notice("truncated", f"{truncated} shortlists end before the plan does: raise max_k for an exact selection")
         )
-    if sample.short_of_budget:
-        advice = "raise spread" if config.alpha == "auto" else "lower alpha"
-        if filling_alpha is not None:
-            advice += f" (alpha = {filling_alpha:.4g} would fill it)"
-        notices.append(
-            Notice("short_of_budget", f"only {len(sample.chosen)} documents have mass, fewer than the budget: {advice}")
-        )
+    if sample.short_of_budget and len(sample.chosen) != config.budget:
+        advice = _advice_to_fill(config, truncated > 0, exhausted, filling_alpha)
+        have = "document has" if len(sample.chosen) == 1 else "documents have"
+        few = f"only {len(sample.chosen):,} {have} mass, fewer than the budget"
+        notices.append(Notice("short_of_budget", f"{few}: {advice}"))
     if sample.approximate_inclusion:
         notices.append(
             Notice("approximate_inclusion", "inclusion probabilities, and weights made from them, are approximate here")
         )
     return tuple(notices)
+
+
+def _advice_to_fill(config: SelectorConfig, truncated: bool, exhausted: bool, filling_alpha: float | None) -> str:
+    if exhausted:  # every point that is listed has mass: no plan can give more
+        return "the shortlists hold no more; raise max_k" if truncated else "there are no others, apart from copies"
+    advice = "raise spread" if config.alpha == "auto" else "lower alpha"
+    return advice if filling_alpha is None else f"{advice} (alpha = {filling_alpha:.4g} would fill it)"
 
 
 def worst_served(solution: Solution, shares: Float64) -> Float64:

@@ -25,8 +25,8 @@ class AddReport:
     duplicates: int
     expired: int
     rejected: list[tuple[int, str]]
-    held: Int64
-    keys: list[bytes]
+    held: Int64 = field(repr=False)
+    keys: list[bytes] = field(repr=False)
 
 
 @dataclass(frozen=True)

@@ -135,6 +135,7 @@ def _outcome(
             truncated,
             sample,
             filling,
+            exhausted=len(solution.support) == len(problem.listed),
         )
     why = reasons(
         truncated=truncated > 0,
