@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tsds_stream.selection.arithmetic import (
     KERNEL_UNIT,
+    Bool,
     Float32,
     Float64,
     Int64,
@@ -180,6 +181,7 @@ class _Tiles:
         b_buffer = np.empty((self.columns if b.rows is not None else 0, fold.width), np.float32)
         products = np.empty(self.rows * self.columns, np.float32)
         hits = np.empty(self.rows * self.columns, np.bool_)
+        words = np.empty(len(hits) // 8, np.bool_)
         waiting: list[tuple[Int64, Int64]] = []
         count = 0
         for strip_start in range(0, len(a), strip):
@@ -199,13 +201,13 @@ class _Tiles:
                     with one_blas_thread():
                         np.dot(block, right, out=products[:size].reshape(height, width))
                     np.greater_equal(products[:size], bound, out=hits[:size])
-                    found = int(np.count_nonzero(hits[:size]))
+                    flat = _true_positions(hits[:size], words)
+                    found = len(flat)
                     fold.survival.entries += size
                     fold.survival.survivors += found
                     if found > self.dense_share * size and found > 256:
                         yield np.array([row]), np.array([column]), self.tile(row, height, column, width)
                     elif found:
-                        flat = np.flatnonzero(hits[:size])
                         waiting.append((flat // width + row, flat % width + column))
                         count += found
                         if count >= _CHUNK:
@@ -246,6 +248,22 @@ class _Tiles:
         out += (a.norms[row : row + height] if a.rows is None else a.norms[a.rows[row : row + height]])[:, None]
         out += b.norms[column : column + width] if b.rows is None else b.norms[b.rows[column : column + width]]
         return out
+
+
+def _true_positions(hits: Bool, words: Bool) -> Int64:
+    """`np.flatnonzero(hits)`, twice as fast where few are true: eight at a time are looked at.
+
+    Args:
+        words: scratch of at least len(hits) // 8 entries.
+    """
+    if len(hits) % 8:
+        return np.flatnonzero(hits)
+    some = np.not_equal(hits.view(np.uint64), 0, out=words[: len(hits) // 8])
+    eights = np.flatnonzero(some)
+    if len(eights) * 8 > len(some):
+        return np.flatnonzero(hits)
+    i, j = np.nonzero(hits.reshape(-1, 8)[eights])
+    return eights[i] * 8 + j
 
 
 def _joined(pieces: list[tuple[Int64, Int64]]) -> tuple[Int64, Int64]:
