@@ -8,10 +8,11 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from tests.cli_cases import ROOT, tsds
+from tests.cli_cases import ROOT, selection_directory, tsds
 from tsds_stream import __version__
 from tsds_stream.cli import COMMANDS, main
 from tsds_stream.exit_status import CommandError, ExitStatus
@@ -111,8 +112,13 @@ def test_errors_of_the_world_leave_with_their_own_code(
         assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_a_reader_that_leaves_early_causes_no_noise():
-    command = [sys.executable, "-m", "tsds_stream", "config", "--reference"]
+def test_a_reader_that_leaves_early_causes_no_noise(tmp_path: Path):
+    _leave_early("config", "--reference")
+    _leave_early("dead-letters", "list", str(selection_directory(tmp_path)))  # a page, not a plain print
+
+
+def _leave_early(*words: str) -> None:
+    command = [sys.executable, "-m", "tsds_stream", *words]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
     assert process.stdout is not None
     assert process.stderr is not None

@@ -104,6 +104,12 @@ def test_retry_writes_each_whole_value_once_and_says_what_is_lost(directory: Pat
     )
 
 
+def test_retry_names_a_folder_that_is_not_there(directory: Path, tmp_path: Path):
+    done = tsds("dead-letters", "retry", directory, "--output", tmp_path / "absent" / "again.jsonl")
+    assert done.returncode == ExitStatus.USAGE
+    assert done.stderr == f"tsds-stream: --output: {tmp_path / 'absent'} is not a directory\n"
+
+
 def test_retry_overwrites_nothing(directory: Path, tmp_path: Path):
     (tmp_path / "again.jsonl").write_text("mine")
     done = tsds("dead-letters", "retry", directory, "--output", tmp_path / "again.jsonl")

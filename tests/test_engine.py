@@ -50,6 +50,15 @@ def test_the_end_of_the_input_is_published_at_once(tmp_path):
     assert told.world.committed.positions == {"item": 30}
 
 
+def test_the_last_revision_of_a_run_is_told_although_it_is_a_usual_one(tmp_path):
+    documents = some_documents(30)
+    told = story(documents[:20], tmp_path, TARGETS, options=Options(interval=3600.0))
+    told.tell()
+    told.world.items.extend(documents[20:])
+    told.tell()
+    assert told.log.events("info").count("published") == len(told.digests()) == 2
+
+
 def test_the_interval_bounds_the_number_of_revisions(tmp_path):
     items = [item for document in some_documents(40) for item in (document, Wait(0.25))]
     often = story(items, tmp_path / "often", TARGETS, options=Options(interval=0.25))

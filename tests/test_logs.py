@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import logging
+from unittest.mock import ANY
 
 import pytest
 
-from tsds_stream.logs import LineLog
+from tsds_stream.logs import LineLog, forwarded
 
 
 def written(form: str, level: str = "debug", **fields: object) -> str:
@@ -55,3 +57,15 @@ def test_a_stream_that_is_gone_stops_nobody():
     stream.close()
     log.error("disk full")
     assert log.dropped == 1
+
+
+def test_what_parts_tell_the_logging_of_python_has_the_form_of_the_log():
+    stream = io.StringIO()
+    part = logging.getLogger("tsds_stream.streams.file_changes")
+    with forwarded(LineLog("info", "json", stream)):
+        part.warning("%s was replaced", "a.jsonl")
+        part.debug("left out")
+    assert [json.loads(line) for line in stream.getvalue().splitlines()] == [
+        {"time": ANY, "level": "warning", "event": "note", "part": "file_changes", "message": "a.jsonl was replaced"}
+    ]
+    assert not logging.getLogger("tsds_stream").handlers

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from time import time
 from typing import Literal, Protocol, TextIO
@@ -76,6 +78,34 @@ class LineLog:
                 stream.flush()
             except (OSError, ValueError):  # closed pipe, full disk, closed file
                 self.dropped += 1
+
+
+@contextmanager
+def forwarded(log: Log) -> Iterator[None]:
+    """While the block runs, what parts without a `Log` tell Python's logging is written as events "note" of `log`."""
+    logger = logging.getLogger("tsds_stream")
+    before = logger.level, logger.propagate
+    handler = _Forwarder(log)
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)  # `log` has a level of its own
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
+
+
+class _Forwarder(logging.Handler):
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        kinds = {logging.ERROR: self._log.error, logging.WARNING: self._log.warning, logging.INFO: self._log.info}
+        write = next((kinds[level] for level in kinds if record.levelno >= level), self._log.debug)
+        write("note", part=record.name.rpartition(".")[2], message=record.getMessage())
 
 
 def _as_text(moment: str, level: str, event: str, fields: dict[str, object]) -> str:

@@ -123,4 +123,9 @@ def _console(stream: TextIO) -> Console:
 
     if isinstance(stream, TextIOWrapper):
         stream.reconfigure(errors="replace")  # an encoding that lacks a character is no reason to fail
-    return Console(file=stream, highlight=False)
+
+    class Plumbed(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # the command line has an exit code for it; rich would leave with its own
+
+    return Plumbed(file=stream, highlight=False)

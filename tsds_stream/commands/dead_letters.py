@@ -115,6 +115,8 @@ def _write_new(path: Path, data: bytes) -> None:
     """The whole file appears at once: a source that watches the folder must not see half of it."""
     if path.exists():
         raise CommandError(f"--output: {path} exists already; give a new name", ExitStatus.USAGE)
+    if not path.parent.is_dir():
+        raise CommandError(f"--output: {path.parent} is not a directory", ExitStatus.USAGE)
     beside = path.with_name(f".{path.name}.tmp")
     beside.write_bytes(data)
     os.replace(beside, path)

@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
         if Path(path).is_file():
             raise CommandError(f"{path} is a file, and a directory is needed here", ExitStatus.USAGE)
     from tsds_stream.engine import Engine
-    from tsds_stream.logs import LineLog
+    from tsds_stream.logs import LineLog, forwarded
     from tsds_stream.streams.chained import total_bytes
     from tsds_stream.terminal import progress
 
@@ -64,10 +64,11 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     watched = sys.stderr.isatty()
     level = "warning" if watched and "level" not in settings.logging.model_fields_set else settings.logging.level
     total = None if settings.source.follow else total_bytes([settings.source.path])
-    with progress("Selecting", total) as bar:
+    log = LineLog(level, settings.logging.format)
+    with progress("Selecting", total) as bar, forwarded(log):
         engine = Engine.from_settings(
             settings,
-            log=LineLog(level, settings.logging.format),
+            log=log,
             progress=lambda statistics: bar.update(statistics.bytes_read, _note(statistics)),
         )
         status = engine.run()

@@ -198,13 +198,13 @@ class Loop:
         self._stale = False
         moved = positions != self._committed
         if prospects or self._letters or (moved and (final or positions_too or self._positions_due.due)):
-            self._commit(prospects, positions)
+            self._commit(prospects, positions, final=final)
             self._statistics.publish_seconds += self._clock.monotonic() - refreshed
         elif self._positions_due.due:
             self._positions_due.done()
         self._publish_due.done(self._clock.monotonic() - began)
 
-    def _commit(self, prospects: list[tuple[TargetSet, Prospect]], positions: Positions) -> None:
+    def _commit(self, prospects: list[tuple[TargetSet, Prospect]], positions: Positions, *, final: bool) -> None:
         self._parts.sink.commit([prospect.publication for _, prospect in prospects], self._letters, positions)
         for letter in self._letters:
             self._statistics.dead_letters[letter.reason] += 1
@@ -217,9 +217,9 @@ class Loop:
         for one, prospect in prospects:
             one.publisher.committed(prospect)
             one.selector.renumber(one.publisher.number)
-            self._note(one, prospect.publication.revision)
+            self._note(one, prospect.publication.revision, final=final)
 
-    def _note(self, one: TargetSet, record: Json) -> None:
+    def _note(self, one: TargetSet, record: Json, *, final: bool) -> None:
         numbers = self._statistics.sets[one.name]
         first = numbers.revision == 0
         numbers.revision = record["revision"]
@@ -229,7 +229,8 @@ class Loop:
         news = numbers.exact != record["exact"] or numbers.reasons != tuple(record["reasons"])
         numbers.exact, numbers.reasons = record["exact"], tuple(record["reasons"])
         numbers.targets_active, numbers.targets_pending = record["targets_active"], record["targets_pending"]
-        write = self._log.info if first or news else self._log.debug  # the usual ones are summed up once per minute
+        # The usual ones are summed up once per minute; the last one is told, for nothing else will tell of it.
+        write = self._log.info if first or news or final else self._log.debug
         write(
             "published",
             set=one.name,
