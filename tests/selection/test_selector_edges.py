@@ -45,6 +45,16 @@ def test_rows_that_ran_out_in_turns_are_counted_and_warned_of():
     assert "truncated" in {notice.code for notice in revision.warnings}
 
 
+@pytest.mark.parametrize("settings", [{"regularizer": "uniform"}, {"sigma": 0}])
+@pytest.mark.parametrize("alpha", ["auto", 0.97])
+def test_the_alpha_that_fills_the_budget_counts_copies_once(settings, alpha):
+    documents = np.repeat(DOCUMENTS[:40], 10, 0)
+    short = select(documents, TARGETS, **{"budget": 30, "alpha": alpha, **settings})
+    assert short.short_of_budget
+    assert len(short) < 30
+    assert len(select(documents, TARGETS, **{"budget": 30, **settings, "alpha": short.filling_alpha})) == 30
+
+
 # -- settings -------------------------------------------------------------------------------------------------------
 
 

@@ -96,7 +96,9 @@ def filling_alpha(problem: Problem, config: SelectorConfig, density: Density | N
     if config.regularizer == "tv":
         return None
     shares = query_shares(problem.weights)
-    solved, _ = _settled(problem, shares, _volumes(problem, config, 1.0), density, None)
+    # Without a density a weight is the number of copies. A selection takes each point once, so it counts them once.
+    once = None if density is not None else 1.0 / np.maximum(problem.multiplicities, 1)
+    solved, _ = _settled(problem, shares, _volumes(problem, config, 1.0, once), density, None)
     return solved.filling_alpha(config.distance_scale)
 
 
@@ -106,14 +108,15 @@ def _goals(problem: Problem, config: SelectorConfig) -> list[Goal]:
     return _volumes(problem, config, config.spread)
 
 
-def _volumes(problem: Problem, config: SelectorConfig, spread: float) -> list[Goal]:
+def _volumes(problem: Problem, config: SelectorConfig, spread: float, factors: Float64 | None = None) -> list[Goal]:
     """One goal per budget: the first one reached ends, as it ends the selection."""
     order = problem.ordered()
     goals: list[Goal] = []
     if config.budget is not None:
-        goals.append(Volume(spread * config.budget, order))
+        goals.append(Volume(spread * config.budget, order, factors))
     if config.token_budget is not None and problem.tokens is not None:
-        goals.append(Volume(spread * config.token_budget, order, problem.tokens.astype(np.float64)))
+        tokens = problem.tokens.astype(np.float64)
+        goals.append(Volume(spread * config.token_budget, order, tokens if factors is None else tokens * factors))
     return goals
 
 
