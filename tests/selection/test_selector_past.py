@@ -192,6 +192,38 @@ def test_tokens_and_times_are_kept_for_held_documents_only():
         assert len(selector._core.expiry._queue) < 1200
 
 
+def test_a_new_version_that_nobody_wants_takes_the_old_one_away():
+    selector = Selector(row(1, 0), SelectorConfig(budget=9, regularizer="uniform", max_k=2, slack=0))
+    selector.add(["a", "b", "c"], np.array([[1, 0], [1, 0.1], [1, 0.2]]))
+    assert selector.refresh().ids == ["a", "b"]
+    assert selector.add(["a"], row(-1, 0)).held.tolist() == []
+    assert selector.refresh().ids == ["b"]
+
+
+@pytest.mark.usefixtures("crowded_early")
+def test_places_that_are_used_again_carry_nothing_over_into_densities():
+    rng = np.random.default_rng(3)
+    plane = rng.normal(size=(8, 64))  # documents near a plane, so that a fold of few coordinates screens their pairs
+    centres = rng.normal(size=(30, 8))
+    vectors = (centres[rng.integers(0, 30, 4000)] + 0.2 * rng.normal(size=(4000, 8))) @ plane
+    targets = centres[:6] @ plane
+    settings = {"budget": 60, "sigma": 0.2, "max_k": 150, "slack": 50}
+    selector = Selector(targets, SelectorConfig(**settings))
+    ids = [f"d{k:04}" for k in range(4000)]
+    gone: set[str] = set()
+    for start in range(0, 4000, 400):
+        selector.add(ids[start : start + 400], vectors[start : start + 400])
+        revision = selector.refresh()
+        gone |= set(revision.ids[:5])
+        selector.remove(revision.ids[:5])
+    left = [k for k in range(4000) if ids[k] not in gone]
+    fold = selector._core.density._fold
+    assert fold.basis is not None
+    assert fold.width < 64
+    expected = select(vectors[left], targets, ids=[ids[k] for k in left], **settings)
+    assert selector.refresh().digest == expected.digest
+
+
 # -- short rows -----------------------------------------------------------------------------------------------------
 
 
