@@ -142,3 +142,48 @@ def test_a_point_whose_density_is_no_longer_kept_is_no_longer_counted_as_saturat
     assert density.saturated == 50
     density.unsettle(slots[:20])
     assert density.saturated == 30
+
+
+# -- targets --------------------------------------------------------------------------------------------------------
+
+
+def test_the_digest_of_the_targets_tells_ids_weights_and_embeddings_apart():
+    def digest(vectors: np.ndarray, ids: list[str], weights: list[float]) -> str:
+        selector = Selector(vectors, SelectorConfig(sigma=0.5), target_ids=ids, target_weights=weights)
+        selector.add(IDS, DOCUMENTS)
+        return selector.refresh().targets_digest
+
+    same = digest(TARGETS, ["a", "b", "c"], [1, 1, 1])
+    assert digest(TARGETS[[2, 0, 1]], ["c", "a", "b"], [1, 1, 1]) == same
+    others = [
+        digest(TARGETS, ["a", "b", "d"], [1, 1, 1]),
+        digest(TARGETS, ["a", "b", "c"], [1, 1, 2]),
+        digest(TARGETS[[0, 2, 1]], ["a", "b", "c"], [1, 1, 1]),
+    ]
+    assert len({same, *others}) == 4
+
+
+def test_a_backfill_beside_more_changes_than_can_be_remembered_says_so():
+    selector = Selector(TARGETS[:1], SelectorConfig(sigma=0.5, max_ids=30), target_ids=["0"])
+    selector.add(IDS[:20], DOCUMENTS[:20])
+    selector.add_targets(["1"], TARGETS[1:2])
+    for start in range(20, 80, 10):
+        selector.add(IDS[start : start + 10], DOCUMENTS[start : start + 10])
+    selector.backfill(IDS[:20], DOCUMENTS[:20])
+    selector.finish_backfill()
+    assert "capacity" in selector.refresh().reasons
+
+
+def test_ties_at_a_frontier_are_still_decided_by_key_after_a_restart(tmp_path):
+    # All at the same distance from the target: only keys tell them apart.
+    vectors = np.concatenate([np.eye(4), -np.eye(4)])[[1, 2, 3, 5, 6, 7]]
+    by_key = sorted(range(6), key=lambda k: keys_of(canonical(vectors[k : k + 1]))[0])
+    names = [f"key{place}" for place in range(6)]
+    selector = Selector(np.eye(4)[:1], SelectorConfig(budget=1, regularizer="uniform", max_k=1, slack=0))
+    selector.add(names[1:], vectors[by_key[1:]])
+    assert selector.refresh().ids == ["key1"]
+    selector.save(tmp_path / "state")
+    loaded = Selector.load(tmp_path / "state")
+    for one in (selector, loaded):
+        assert one.add(names[:1], vectors[by_key[:1]]).admitted == 1
+        assert one.refresh().ids == ["key0"]
