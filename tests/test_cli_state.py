@@ -216,3 +216,13 @@ def test_run_into_a_file_is_refused_before_anything_starts(folder: Path):
     done = tsds("run", "--config", "tsds.toml", "--output", "targets.jsonl", cwd=folder)
     assert done.returncode == ExitStatus.USAGE
     assert done.stderr == "tsds-stream: targets.jsonl is a file, and a directory is needed here\n"
+
+
+@pytest.mark.parametrize(("option", "what"), [("--output", "selection"), ("--state", "state")])
+def test_run_does_not_read_its_own_files(folder: Path, tmp_path: Path, option: str, what: str):
+    (tmp_path / "documents").mkdir()
+    inside = tmp_path / "documents" / "own"
+    done = tsds("run", "--config", "tsds.toml", "--documents", inside.parent, option, inside, cwd=folder)
+    assert done.returncode == ExitStatus.USAGE
+    assert f"the {what} directory {inside} lies inside the documents ({inside.parent})" in done.stderr
+    assert not inside.exists()

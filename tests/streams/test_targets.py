@@ -51,7 +51,7 @@ def test_a_faulty_file_names_every_fault_and_withdraws_nothing(tmp_path):
     with pytest.raises(SourceError) as caught:
         file.read()
     message = str(caught.value)
-    assert "another example has the id 'a'" in message
+    assert f"{path} line 2: another example has the id 'a' ({path} line 1)" in message
     assert "no usable text" in message
     assert "remove the line" in message
     assert str(path) in message

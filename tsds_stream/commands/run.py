@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tsds_stream.exit_status import CommandError, ExitStatus
 
 if TYPE_CHECKING:
+    from tsds_stream.config import Settings
     from tsds_stream.engine import Statistics
 
 USAGE = "[--config FILE] [--documents PATH] [--targets FILE] [--budget N] [--output DIR] [--follow] [OPTIONS]"
@@ -55,6 +56,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     for path in (settings.sink.path, settings.state.directory):
         if Path(path).is_file():
             raise CommandError(f"{path} is a file, and a directory is needed here", ExitStatus.USAGE)
+    _refuse_to_read_own_files(settings)
     from tsds_stream.engine import Engine
     from tsds_stream.logs import LineLog, forwarded
     from tsds_stream.streams.chained import total_bytes
@@ -76,6 +78,20 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
         print(_note(engine.statistics), file=sys.stderr)
         print(f"To look into it: tsds-stream inspect {shlex.quote(settings.sink.path)}", file=sys.stderr)
     return status
+
+
+def _refuse_to_read_own_files(settings: Settings) -> None:
+    documents = settings.source.path
+    if documents == "-" or not Path(documents).is_dir():
+        return
+    own = {"selection": (settings.sink.path, "--output"), "state": (settings.state.directory, "--state")}
+    for what, (path, option) in own.items():
+        if Path(path).resolve().is_relative_to(Path(documents).resolve()):
+            raise CommandError(
+                f"the {what} directory {path} lies inside the documents ({documents}) and would be read as documents: "
+                f"give {option} a place outside, or --documents a directory of its own",
+                ExitStatus.USAGE,
+            )
 
 
 def _note(statistics: Statistics) -> str:

@@ -14,6 +14,7 @@ from hashlib import blake2b
 from tsds_stream.codecs import Decoder, RecordError
 from tsds_stream.records import Json, Target
 from tsds_stream.streams.base import SourceError
+from tsds_stream.streams.line_numbers import LineNumbers
 from tsds_stream.streams.listing import Place, form_of, open_reader
 from tsds_stream.streams.readers import Bad, Reader
 
@@ -112,9 +113,19 @@ class TargetFile:
             values, bad = _all(reader)
         finally:
             reader.close()
-        problems += [f"{path} at {one.start}: {one.detail}" for one in bad]
-        lines = form is None or form.kind == "lines"
-        return [(f"{path} {'at byte' if lines else 'at'} {start}", value) for start, value in values]
+        numbers = LineNumbers()
+
+        def where(start: int) -> str:
+            if form is not None and form.kind != "lines":
+                return f"{path} at {start}"
+            line = numbers.at(path, form.compression if form is not None else "", start)
+            return f"{path} line {line}" if line is not None else f"{path} at byte {start}"
+
+        try:
+            problems += [f"{where(one.start)}: {one.detail}" for one in bad]
+            return [(where(start), value) for start, value in values]
+        finally:
+            numbers.close()
 
 
 def diff(old: Sequence[Target], new: Sequence[Target]) -> tuple[list[Target], list[str]]:
