@@ -59,6 +59,16 @@ def test_the_last_revision_of_a_run_is_told_although_it_is_a_usual_one(tmp_path)
     assert told.log.events("info").count("published") == len(told.digests()) == 2
 
 
+def test_what_a_user_should_know_of_a_selection_is_told_once_and_not_before_sigma_is_settled(tmp_path):
+    told = story(some_documents(40), tmp_path, TARGETS, SelectorConfig(budget=500, calibration=30), batch=5)
+    told.tell()
+    advice = [(level, fields) for level, event, fields in told.log.lines if event == "advice"]
+    assert [(level, fields["code"]) for level, fields in advice].count(("warning", "short_of_budget")) == 1
+    assert all("advice" in fields and fields["set"] == "default" for _, fields in advice)
+    first = next(i for i, (_, event, _) in enumerate(told.log.lines) if event == "advice")
+    assert sum(event == "published" for _, event, _ in told.log.lines[:first]) >= 1
+
+
 def test_the_interval_bounds_the_number_of_revisions(tmp_path):
     items = [item for document in some_documents(40) for item in (document, Wait(0.25))]
     often = story(items, tmp_path / "often", TARGETS, options=Options(interval=0.25))

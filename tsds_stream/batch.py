@@ -65,6 +65,9 @@ def select(
         if _are_texts(targets):
             targets = embedder.embed(targets)  # type: ignore[arg-type]
     vectors: Float32 = np.asarray(documents)
+    for what, values in (("documents", vectors), ("targets", np.asarray(targets))):
+        if values.ndim == 0:  # one text, or an iterator
+            raise ValueError(f"{what} must be a list of texts or a two-dimensional array of numbers")
     names = [str(k) for k in range(len(vectors))] if ids is None else list(ids)
     selector = Selector(targets, SelectorConfig(budget=budget, **settings), target_ids, name=name)
     counts = None if tokens is None else np.asarray(tokens)

@@ -83,8 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as leaving:  # argparse, after --help and --version
         return leaving.code if isinstance(leaving.code, int) else int(ExitStatus.USAGE)
     except BrokenPipeError:
-        # The reader of our output left (`| head`). Nobody is listening: leave without a word, also at interpreter exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_stdout()  # the reader of our output left (`| head`): leave without a word
         return int(ExitStatus.INTERRUPTED)
     except KeyboardInterrupt:
         print("tsds-stream: interrupted", file=sys.stderr)
@@ -93,8 +92,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             raise
         status, sentence = _explained(error)
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _give_up_stdout()
         print(f"tsds-stream: {sentence}", file=sys.stderr)
         return int(status)
+
+
+def _give_up_stdout() -> None:
+    """What cannot be written must not be tried again at interpreter exit, which would add noise and its own code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(words: list[str]) -> ExitStatus:

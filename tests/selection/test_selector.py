@@ -77,6 +77,13 @@ def test_support_smaller_than_the_budget_is_published_whole_and_flagged():
     assert len(filled) == 100
 
 
+def test_one_text_or_an_iterator_in_place_of_a_list_is_named():
+    with pytest.raises(ValueError, match="documents must be a list of texts"):
+        select("one text", TARGETS)
+    with pytest.raises(ValueError, match="targets must be a list of texts"):
+        select(DOCUMENTS, iter(TARGETS))
+
+
 def test_the_advice_for_an_unfilled_budget_is_one_that_helps():
     def advice(**settings) -> str:
         revision = select(DOCUMENTS[:60], TARGETS, sigma=0.6, **settings)

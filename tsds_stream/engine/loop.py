@@ -22,6 +22,7 @@ from tsds_stream.engine.texts import Texts
 from tsds_stream.logs import Log
 from tsds_stream.records import DeadLetter, Json
 from tsds_stream.selection.blas import one_blas_thread
+from tsds_stream.selection.revision import Revision
 from tsds_stream.streams.base import Positions, Sink, Source
 
 _LONGEST_WAIT = 0.1  # seconds in which a stop, a due revision or a changed target file is noticed
@@ -75,8 +76,10 @@ class Loop:
         self._committed = parts.committed
         self._letters: list[DeadLetter] = []
         self._stale = True  # something happened since the last refresh
+        self._advised: set[tuple[str, str]] = set()  # (set, code) of what was told about a selection
         self._saved: Positions | None = None  # positions of the last checkpoint of this run
-        self._publish_due = Every(options.interval, clock, options.publish_share)
+        self._publish_due = Every(options.interval, clock)
+        self._publish_share_due = Every(0.0, clock, options.publish_share)
         self._positions_due = Every(options.positions_interval, clock)
         self._heartbeat_due = Every(options.heartbeat_interval, clock)
         self._checkpoint_due = Every(options.checkpoint_interval, clock)
@@ -165,7 +168,8 @@ class Loop:
 
     def _attend(self, pipeline: Pipeline) -> None:
         """Whatever time brings: revisions, positions, heartbeats, checkpoints, lines in the log."""
-        if self._publish_due.due and (self._stale or self._letters or self._positions_due.due):
+        in_time = not pipeline.queued or self._publish_share_due.due
+        if in_time and self._publish_due.due and (self._stale or self._letters or self._positions_due.due):
             self._publish()
         if self._heartbeat_due.due and self._positions is not None:
             self._parts.sink.heartbeat(self._positions, self._clock.now())
@@ -188,6 +192,7 @@ class Loop:
         for one in self._parts.sets:
             revision = one.revision(final=final)
             if revision is not None:
+                self._advise(one.name, revision)
                 prospect = one.publisher.prospect(
                     revision, positions, now, self._parts.texts.bodies, one.selector.nearest_targets, final=final
                 )
@@ -202,7 +207,17 @@ class Loop:
             self._statistics.publish_seconds += self._clock.monotonic() - refreshed
         elif self._positions_due.due:
             self._positions_due.done()
-        self._publish_due.done(self._clock.monotonic() - began)
+        self._publish_due.done()
+        self._publish_share_due.done(self._clock.monotonic() - began)
+
+    def _advise(self, name: str, revision: Revision) -> None:
+        """Tell once per run what a user should know about a selection; not while sigma is still unsettled."""
+        if "provisional" in revision.reasons:
+            return
+        for notice in revision.warnings:
+            if (name, notice.code) not in self._advised:
+                self._advised.add((name, notice.code))
+                self._log.warning("advice", set=name, code=notice.code, advice=notice.sentence)
 
     def _commit(self, prospects: list[tuple[TargetSet, Prospect]], positions: Positions, *, final: bool) -> None:
         self._parts.sink.commit([prospect.publication for _, prospect in prospects], self._letters, positions)
