@@ -129,7 +129,9 @@ def _leave_early(*words: str) -> None:
 
 
 def test_ctrl_c_is_one_word():
-    code = "import tsds_stream.cli as c, time; c._run = lambda words: (print('up', flush=True), time.sleep(60)); "
+    # A shell that starts the tests in its background has them ignore SIGINT, and children inherit that.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code += "import tsds_stream.cli as c, time; c._run = lambda words: (print('up', flush=True), time.sleep(60)); "
     process = subprocess.Popen(
         [sys.executable, "-c", code + "raise SystemExit(c.main(['select']))"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, text=True,
