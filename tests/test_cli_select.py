@@ -219,3 +219,9 @@ def test_a_selection_that_finds_no_room_leaves_nothing_behind(tmp_path: Path):
     with pytest.raises(OSError, match="No space left"):
         write_selection(tmp_path / "s.jsonl", [{"id": "a", "probability": 0.5}], FullDisk())
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("s.jsonl", "earlier")]
+
+
+def test_a_warning_is_told_once_by_the_summary(corpus: Path, tmp_path: Path):
+    done = run(corpus, tmp_path / "s.jsonl", "--budget", "500")
+    assert done.stdout.count("fewer than the budget") == 1
+    assert done.stderr == ""

@@ -50,13 +50,16 @@ def test_the_end_of_the_input_is_published_at_once(tmp_path):
     assert told.world.committed.positions == {"item": 30}
 
 
-def test_the_last_revision_of_a_run_is_told_although_it_is_a_usual_one(tmp_path):
+def test_the_first_and_the_last_revision_of_a_run_are_told_although_they_are_usual_ones(tmp_path):
     documents = some_documents(30)
     told = story(documents[:20], tmp_path, TARGETS, options=Options(interval=3600.0))
     told.tell()
     told.world.items.extend(documents[20:])
     told.tell()
     assert told.log.events("info").count("published") == len(told.digests()) == 2
+    told.configs["default"] = CONFIG.model_copy(update={"budget": 5})
+    told.tell()  # published at once, with nothing to add at the end
+    assert told.log.events("info").count("published") == len(told.digests()) == 3
 
 
 def test_what_a_user_should_know_of_a_selection_is_told_once_and_not_before_sigma_is_settled(tmp_path):

@@ -51,6 +51,14 @@ def test_less_important_events_are_left_out():
     assert written("text", level="warning") == ""
 
 
+def test_events_that_somebody_else_tells_are_left_out():
+    stream = io.StringIO()
+    log = LineLog(stream=stream, without=("advice",))
+    log.warning("advice")
+    log.warning("embedder unavailable")
+    assert stream.getvalue().splitlines()[0].endswith("embedder unavailable")
+
+
 def test_a_stream_that_is_gone_stops_nobody():
     stream = io.StringIO()
     log = LineLog(stream=stream)

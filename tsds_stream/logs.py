@@ -6,7 +6,7 @@ import logging
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from time import time
@@ -42,11 +42,13 @@ class LineLog:
         form: LogFormat = "text",
         stream: TextIO | None = None,
         clock: Callable[[], float] = time,
+        without: Collection[str] = (),
     ) -> None:
         self._least = _ORDER[level]
         self._render = _as_json if form == "json" else _as_text
         self._stream = stream
         self._clock = clock
+        self._without = without  # events that somebody else tells
         self._lock = threading.Lock()
         self.dropped = 0
 
@@ -67,7 +69,7 @@ class LineLog:
         self._write("error", event, fields)
 
     def _write(self, level: Level, event: str, fields: dict[str, object]) -> None:
-        if _ORDER[level] < self._least:
+        if _ORDER[level] < self._least or event in self._without:
             return
         moment = datetime.fromtimestamp(self._clock(), timezone.utc)
         line = self._render(moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"), level, event, fields)

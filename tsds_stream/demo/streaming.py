@@ -69,7 +69,7 @@ def stream(place: Place, script: Script, config: SelectorConfig, show: Callable[
             heartbeat_interval=_NEVER,
             positions_interval=_NEVER,
         ),
-        log=LineLog("warning"),
+        log=LineLog("warning", without=("advice",)),
         stop=stop,
         closing=[lock.close],
     )

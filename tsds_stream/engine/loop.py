@@ -76,6 +76,7 @@ class Loop:
         self._committed = parts.committed
         self._letters: list[DeadLetter] = []
         self._stale = True  # something happened since the last refresh
+        self._told: set[str] = set()  # sets of which a revision was published in this run
         self._advised: set[tuple[str, str]] = set()  # (set, code) of what was told about a selection
         self._saved: Positions | None = None  # positions of the last checkpoint of this run
         self._publish_due = Every(options.interval, clock)
@@ -236,7 +237,8 @@ class Loop:
 
     def _note(self, one: TargetSet, record: Json, *, final: bool) -> None:
         numbers = self._statistics.sets[one.name]
-        first = numbers.revision == 0
+        first = one.name not in self._told
+        self._told.add(one.name)
         numbers.revision = record["revision"]
         numbers.size = record["size"]
         numbers.added += record["added"]
