@@ -93,6 +93,7 @@ def test_the_advice_for_an_unfilled_budget_is_one_that_helps():
     assert advice(budget=61, max_k=400).endswith("there are no others, apart from copies")
     assert advice(budget=61, max_k=3).endswith("the shortlists hold no more; raise max_k")
     assert advice(budget=60, max_k=400) == ""  # full
+    assert advice(budget=50, max_k=400, min_distance=1.3).endswith("lower min_distance, or raise spread")
 
 
 @pytest.mark.parametrize("batch", [1, 7, 100, 600])

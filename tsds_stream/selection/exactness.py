@@ -86,6 +86,7 @@ def warnings(
     truncated: int,
     sample: Sample,
     filling_alpha: float | None,
+    support: int,
     exhausted: bool,
 ) -> tuple[Notice, ...]:
     """What a user should know about these settings on this stream, as data and as sentences.
@@ -93,6 +94,7 @@ def warnings(
     Args:
         nearest: median distance from a query to its nearest document.
         truncated: rows that end too early.
+        support: points with mass.
         exhausted: every listed point has mass.
     """
     notices = []
@@ -127,15 +129,23 @@ def warnings(
             Notice("truncated", f"{truncated} shortlists end before the plan does: raise max_k for an exact selection")
         )
     if sample.short_of_budget and len(sample.chosen) != config.budget:
-        advice = _advice_to_fill(config, truncated > 0, exhausted, filling_alpha)
-        have = "document has" if len(sample.chosen) == 1 else "documents have"
-        few = f"only {len(sample.chosen):,} {have} mass, fewer than the budget"
+        few = _few(len(sample.chosen), support)
+        if support > len(sample.chosen):  # points were left out because they are too near to others
+            advice = "lower min_distance, or " + ("raise spread" if config.alpha == "auto" else "lower alpha")
+        else:
+            advice = _advice_to_fill(config, truncated > 0, exhausted, filling_alpha)
         notices.append(Notice("short_of_budget", f"{few}: {advice}"))
     if sample.approximate_inclusion:
         notices.append(
             Notice("approximate_inclusion", "inclusion probabilities, and weights made from them, are approximate here")
         )
     return tuple(notices)
+
+
+def _few(chosen: int, support: int) -> str:
+    if support > chosen:
+        return f"only {chosen:,} of {support:,} documents with mass could be taken, fewer than the budget"
+    return f"only {chosen:,} {'document has' if chosen == 1 else 'documents have'} mass, fewer than the budget"
 
 
 def _advice_to_fill(config: SelectorConfig, truncated: bool, exhausted: bool, filling_alpha: float | None) -> str:

@@ -135,6 +135,7 @@ def _outcome(
             truncated,
             sample,
             filling,
+            support=len(solution.support),
             exhausted=len(solution.support) == len(problem.listed),
         )
     why = reasons(
