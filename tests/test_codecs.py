@@ -22,7 +22,9 @@ HOUR = 3_600_000
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 texts = words.filter(lambda text: bool(text) and not text.isspace())
 ids = words.filter(lambda text: 0 < len(text.encode()) <= 1024)
-scalars = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | words
+scalars = (
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | words
+)
 json_values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=4), max_leaves=12
 )

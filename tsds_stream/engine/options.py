@@ -10,7 +10,7 @@ class Options:
     """Times are seconds. What is not in the settings tree has one good value."""
 
     interval: float = 1.0  # between two revisions
-    publish_share: float = 0.2  # of the engine's time at most for revisions: while shortlists fill, each costs much
+    publish_share: float = 0.1  # of the engine's time for revisions while documents wait: filling shortlists cost much
     weight_change: float = 0.05
     checkpoint_interval: float = 30.0
     positions_interval: float = 10.0  # positions are committed at least so often while something is read
