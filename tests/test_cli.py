@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli_cases import ROOT, selection_directory, tsds
-from tsds_stream import __version__
+from tsds_stream import __version__, cli
 from tsds_stream.cli import COMMANDS, main
 from tsds_stream.exit_status import CommandError, ExitStatus
 
@@ -186,3 +186,20 @@ def test_nothing_is_coloured_without_a_terminal(tmp_path):
     done = tsds("--help", TERM="xterm-256color")
     assert "\x1b" not in done.stdout
     assert os.linesep in done.stdout
+
+
+def test_an_interruption_waits_for_an_import(monkeypatch):
+    seen = []
+
+    def importing(name: str) -> object:
+        os.kill(os.getpid(), signal.SIGINT)
+        seen.append(name)
+        raise ImportError(name)
+
+    monkeypatch.setattr(cli, "import_module", importing)
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert cli.main(["select"]) == 5
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    assert seen == ["tsds_stream.commands.select"], "the import was not cut short"

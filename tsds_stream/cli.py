@@ -8,8 +8,10 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, NoReturn, Protocol, cast
@@ -120,7 +122,8 @@ def _run(words: list[str]) -> ExitStatus:
 
 def command_parser(name: str) -> tuple[argparse.ArgumentParser, Command]:
     """The parser and the module of one command."""
-    command = cast(Command, import_module(f"tsds_stream.commands.{name.replace('-', '_')}"))
+    with _interrupts_held():
+        command = cast(Command, import_module(f"tsds_stream.commands.{name.replace('-', '_')}"))
     parser = _Parser(
         prog=f"tsds-stream {name}",
         usage=f"tsds-stream {name} {command.USAGE}",
@@ -132,6 +135,16 @@ def command_parser(name: str) -> tuple[argparse.ArgumentParser, Command]:
     command.add_arguments(parser)
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser, command
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Deliver Ctrl-C at the end: compiled modules do not survive an interruption of their import."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _top_parser() -> argparse.ArgumentParser:

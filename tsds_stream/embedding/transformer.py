@@ -94,7 +94,8 @@ def _load(settings: TransformerSettings) -> SentenceTransformer:
         from sentence_transformers import SentenceTransformer  # takes seconds: only those who use it pay
     except ImportError as error:
         raise EmbedderError(
-            'embedder.kind = "transformer" needs sentence-transformers: pip install "tsds-stream[transformer]".'
+            'embedder.kind = "transformer" needs sentence-transformers: install tsds-stream with its '
+            'extra "transformer" (in a clone: pip install ".[transformer]").'
         ) from error
     try:
         return SentenceTransformer(

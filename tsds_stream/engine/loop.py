@@ -175,7 +175,8 @@ class Loop:
         if self._heartbeat_due.due and self._positions is not None:
             self._parts.sink.heartbeat(self._positions, self._clock.now())
             self._heartbeat_due.done()
-        if self._checkpoint_due.due and not self._parts.checkpointer.busy:
+        first = self._saved is None and self._statistics.commits > 0  # from then on the other commands can look at it
+        if (self._checkpoint_due.due or first) and not self._parts.checkpointer.busy:
             if self._positions != self._saved:
                 self._checkpoint()
             self._checkpoint_due.done()

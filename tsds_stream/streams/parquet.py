@@ -31,7 +31,10 @@ class ParquetReader:
 
     def __init__(self, path: Path, limit_bytes: int) -> None:
         if pyarrow is None:
-            raise SourceError(f'{path} is a Parquet file, which needs pyarrow: pip install "tsds-stream[parquet]"')
+            raise SourceError(
+                f"{path} is a Parquet file, which needs pyarrow: install tsds-stream with its extra "
+                '"parquet" (in a clone: pip install ".[parquet]")'
+            )
         self.offset = 0
         self._limit_bytes = limit_bytes
         self._path = path
