@@ -128,7 +128,7 @@ class Loop:
         with self._pipeline(None) as pipeline:
             while not self._stop.requested:
                 late = self._parts.late
-                batch = pipeline.get(0.0 if late.busy else self._patience())
+                batch = pipeline.get(0.0 if late.busy else self._patience(pipeline))
                 if batch is not None:
                     began = self._clock.monotonic()
                     self._letters += batch.dead_letters
@@ -138,7 +138,7 @@ class Loop:
                     self._statistics.select_seconds += self._clock.monotonic() - began
                     self._statistics.last_read = self._clock.now()
                 self._stale |= late.look(self._positions)
-                if late.step(live_waits=batch is not None, patience=self._patience()):
+                if late.step(live_waits=batch is not None, patience=self._patience(pipeline)):
                     self._stale = True
                     self._checkpoint()  # what was read again is not to be read a third time
                 self._attend(pipeline)
@@ -169,8 +169,7 @@ class Loop:
 
     def _attend(self, pipeline: Pipeline) -> None:
         """Whatever time brings: revisions, positions, heartbeats, checkpoints, lines in the log."""
-        in_time = not pipeline.queued or self._publish_share_due.due
-        if in_time and self._publish_due.due and (self._stale or self._letters or self._positions_due.due):
+        if not self._until_revision(pipeline) and (self._stale or self._letters or self._positions_due.due):
             self._publish()
         if self._heartbeat_due.due and self._positions is not None:
             self._parts.sink.heartbeat(self._positions, self._clock.now())
@@ -281,8 +280,13 @@ class Loop:
         self._saved = self._positions
         self._checkpoint_due.done()
 
-    def _patience(self) -> float:
-        return min(_LONGEST_WAIT, self._publish_due.wait) if self._stale else _LONGEST_WAIT
+    def _until_revision(self, pipeline: Pipeline) -> float:
+        """Seconds until a revision may be made; later while documents wait and revisions cost much."""
+        held_back = self._publish_share_due.wait if pipeline.queued else 0.0
+        return max(self._publish_due.wait, held_back)
+
+    def _patience(self, pipeline: Pipeline) -> float:
+        return min(_LONGEST_WAIT, self._until_revision(pipeline)) if self._stale else _LONGEST_WAIT
 
     def _show(self, pipeline: Pipeline | None, *, now: bool = False) -> None:
         if not (now or self._progress_due.due):
