@@ -244,7 +244,9 @@ def run_engine(plan: dict[str, Any]) -> int:
     log = LineLog(plan.get("log", "debug"), stream=None if "log" in plan else io.StringIO())
     try:
         settings = Settings.model_validate(plan["settings"])
-        engine = Engine.from_settings(settings, log=log, disk=disk, options=Options(batch=plan.get("batch", 16)))
+        # Revisions as often as they can be made: each is a chance to be killed in.
+        options = Options(batch=plan.get("batch", 16), publish_share=1.0)
+        engine = Engine.from_settings(settings, log=log, disk=disk, options=options)
         return int(engine.run())
     except CommandError as error:
         Path(plan["message"]).write_text(str(error)) if "message" in plan else print(error, file=sys.stderr)

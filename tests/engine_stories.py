@@ -22,7 +22,7 @@ from tsds_stream.selection.selector import Selector
 from tsds_stream.selection.settings import SelectorConfig
 
 CONFIG = SelectorConfig(budget=4, max_k=16, slack=16, sigma=0.8)
-EAGER = Options(interval=0.0, checkpoint_interval=0.0, targets_interval=0.0)
+EAGER = Options(interval=0.0, publish_share=1.0, checkpoint_interval=0.0, targets_interval=0.0)
 
 
 class ListedTargets:

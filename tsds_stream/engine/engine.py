@@ -185,6 +185,7 @@ class Engine:
         restored = restore(self._checkpoints, committed, self._configs, self._embedder.fingerprint, texts, self._log)
         sets = [self._target_set(name, targets[name], restored, committed, preparer) for name in self._configs]
         self.selectors = {one.name: one.selector for one in sets}
+        texts.selectors = list(self.selectors.values())
         source = self._open_source()
         stack.callback(source.close)
         source.seek(restored.positions)

@@ -169,8 +169,8 @@ class Selector:
         return RemoveReport(removed, len(ids) - removed)
 
     def holds(self, ids: Sequence[str]) -> Bool:
-        """(n,) bool: ids that are held (on a shortlist or in its reserve, or anywhere in scope corpus)."""
-        known = self._core.pool.store.known(ids)
+        """(n,) bool: ids that are held, by active or waiting targets (scope corpus: all that are live)."""
+        known = set().union(*(store.known(ids) for store in self._core.stores()))
         return np.array([name in known for name in ids], np.bool_)
 
     def held(self) -> Iterator[tuple[str, bytes]]:
