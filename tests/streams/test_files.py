@@ -242,7 +242,7 @@ def test_parquet_faults_are_dead_letters(tmp_path):
 def test_without_pyarrow_the_error_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setattr(parquet, "pyarrow", None)
     (tmp_path / "a.parquet").write_bytes(b"")
-    with pytest.raises(SourceError, match=r'pip install "tsds-stream\[parquet\]"'):
+    with pytest.raises(SourceError, match=r'extra "parquet"'):
         drain(open_files(tmp_path))
 
 

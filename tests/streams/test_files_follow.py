@@ -238,6 +238,19 @@ def test_a_file_that_is_removed_when_it_was_read_is_forgotten(folder, story):
     assert story.comes() == ["b"]
 
 
+def test_a_new_file_under_the_name_of_one_that_was_renamed_brings_nothing_back(folder, story):
+    append(folder / "log.jsonl", lines("a"))
+    assert story.comes(70) == ["a"]
+    append(folder / "log.jsonl", lines("b"))
+    (folder / "log.jsonl").rename(folder / "old.jsonl")
+    assert story.comes(3) == ["b"]
+    append(folder / "log.jsonl", b"")
+    assert story.comes(3) == []
+    story.restart()
+    append(folder / "log.jsonl", lines("c"))
+    assert story.comes(3) == ["c"]
+
+
 def test_an_edited_text_is_a_new_version_of_its_document(folder, story):
     (folder / "a.txt").write_text("first")
     assert story.comes() == ["a.txt"]

@@ -50,7 +50,7 @@ class Texts:
         names = list({name for name, _ in self._waiting})
         held = np.zeros(len(names), np.bool_)
         for selector in self.selectors:
-            held |= selector.holds(names)
+            held |= selector.holds(names, waiting=True)
         kept = {name for name, still in zip(names, held.tolist(), strict=True) if still}
         self._store.put(payload for (name, _), payload in self._waiting.items() if name in kept)
         self._waiting.clear()

@@ -168,9 +168,10 @@ class Selector:
         removed = self._core.remove(list(ids))
         return RemoveReport(removed, len(ids) - removed)
 
-    def holds(self, ids: Sequence[str]) -> Bool:
-        """(n,) bool: ids that are held, by active or waiting targets (scope corpus: all that are live)."""
-        known = set().union(*(store.known(ids) for store in self._core.stores()))
+    def holds(self, ids: Sequence[str], waiting: bool = False) -> Bool:
+        """(n,) bool: ids held by active targets (scope corpus: all that are live), or also by `waiting` ones."""
+        stores = self._core.stores() if waiting else [self._core.pool.store]
+        known = set().union(*(store.known(ids) for store in stores))
         return np.array([name in known for name in ids], np.bool_)
 
     def held(self) -> Iterator[tuple[str, bytes]]:

@@ -131,9 +131,13 @@ class Watcher:
                 return self._reopen(replace(event, path=name), seen)
             if event.end and _form(name).kind != "text":
                 other = state.find(name, event.identity, event.end)
-                if other is not None:  # it was moved aside, and may have grown before that
+                followed = other in state.finished or other in state.tracked  # under its new name
+                if other is not None and not followed:  # it was moved aside, and may have grown before that
                     return self._reopen_moved(event, other)
-                log.warning("%s was replaced after it had been read; it is read from its start", state.place.file(name))
+                if not followed:
+                    log.warning(
+                        "%s was replaced after it had been read; it is read from its start", state.place.file(name)
+                    )
         elif self._is_being_read(name, status):
             return None
         elif (event := self._read_before(name)) is not None:
