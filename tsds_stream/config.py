@@ -54,7 +54,9 @@ class SinkSettings(_Section):
 class PublishSettings(_Section):
     """When a new revision is made, and what is sent again."""
 
-    interval: Annotated[Seconds, Field(gt=0)] = Field(1.0, description="at most one revision in this time")
+    interval: Annotated[Seconds, Field(gt=0)] = Field(
+        1.0, description="at most one revision in this time; fewer while documents wait and revisions take long"
+    )
     weight_change: float = Field(
         0.05, ge=0, description="send a document again when its p or weight has moved by more than this share"
     )
