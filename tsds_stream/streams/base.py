@@ -74,8 +74,8 @@ class Publication:
     """One new revision of one target set, as a difference to the one before."""
 
     name: str
-    revision: Json  # the revision record (DESIGN 5.1)
-    upserts: list[Json]  # selection records (DESIGN 5.1) that are new or must be sent again
+    revision: Json  # the revision record, as it is published
+    upserts: list[Json]  # selection records that are new or must be sent again
     keys: list[bytes]  # of the points of `upserts`, in the same order
     removed: list[str]
     members: tuple[Sequence[str], Sequence[float], Sequence[float]]  # ids ascending, exact p, exact weights
