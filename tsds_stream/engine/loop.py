@@ -191,7 +191,7 @@ class Loop:
         began = self._clock.monotonic()
         prospects: list[tuple[TargetSet, Prospect]] = []
         for one in self._parts.sets:
-            revision = one.revision(final=final)
+            revision = one.selector.refresh()
             if revision is not None:
                 self._advise(one.name, revision)
                 prospect = one.publisher.prospect(

@@ -12,7 +12,6 @@ from tsds_stream.engine.preparation import Preparer
 from tsds_stream.engine.publisher import Publisher
 from tsds_stream.records import Json, Target
 from tsds_stream.selection.arithmetic import Float32
-from tsds_stream.selection.revision import Revision
 from tsds_stream.selection.selector import Selector
 from tsds_stream.selection.settings import SelectorConfig
 
@@ -47,10 +46,6 @@ class TargetSet:
             return
         if record["sigma"] is not None:
             self.selector.calibrate(record["sigma"])
-
-    def revision(self, *, final: bool) -> Revision | None:
-        """The selection as it is now; None while there is no active target or no document."""
-        return self.selector.refresh()
 
     def as_record(self) -> Json:
         """What a checkpoint keeps besides the selector."""

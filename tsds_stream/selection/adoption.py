@@ -102,8 +102,7 @@ def finish(core: Core, complete: bool) -> None:
     core.set_active(active.union(fresh))
     row_of = {query.key: row for row, query in enumerate(core.active)}
     if complete:
-        late.pool.purge()
-        late.pool.sweep(np.zeros(0, np.int64))
+        late.tidy()
         rows = np.array([row_of[key] for key in late.keys], np.int64)
         absorb(core.pool, rows, late.pool, np.arange(len(late.keys)))
         core.lossy |= late.overflowed

@@ -128,18 +128,12 @@ class Core:
         if self.census is not None:
             self.census.add(documents.ids)
             self.changed = True
-        expired = 0
+        kept, old = documents, np.empty(0, np.int64)
         if self.expiry is not None and documents.timestamps is not None:
-            old = documents.timestamps <= self.expiry.cutoff
-            if old.any():
-                expired = int(old.sum())
-                self.remove([documents.ids[k] for k in np.flatnonzero(old).tolist()])
-                fresh = np.flatnonzero(~old)
-                kept = documents.part(fresh)
-            else:
-                kept, fresh = documents, np.arange(len(documents.ids))
-        else:
-            kept, fresh = documents, np.arange(len(documents.ids))
+            old = np.flatnonzero(documents.timestamps <= self.expiry.cutoff)
+        if len(old):
+            self.remove([documents.ids[k] for k in old.tolist()])
+            kept = documents.part(np.setdiff1d(np.arange(len(documents.ids)), old))
         waiting = None if self.late is None else self.late.arrive(kept.ids, kept.vectors, canonical)
         superseded = self.pool.superseded
         offered = self.pool.offer(kept.ids, kept.vectors, canonical)
@@ -151,11 +145,11 @@ class Core:
         self.remember(kept, offered.held)
         if offered.held or offered.duplicates or self.pool.superseded != superseded:
             self.changed = True
-        offered.held = documents.positions[fresh[offered.held]].tolist() if offered.held else []
+        offered.held = kept.positions[offered.held].tolist() if offered.held else []
         self._sweep_if_crowded()
         self._tidy_columns()
         self.calibrate_when_due()
-        return offered, expired
+        return offered, len(old)
 
     def remember(self, documents: Documents, held: Sequence[int]) -> None:
         """Tokens and timestamps of held ids: columns that only some configurations need, by name as ids are."""
@@ -237,8 +231,10 @@ class Core:
 
     def calibrate_when_due(self) -> None:
         """Freeze sigma = auto as soon as enough documents were seen and an active query has one."""
-        if not self.calibrated and self.seen >= self.config.calibration and self._nearest_distance_sigma() is not None:
-            self.calibrate(None)
+        if not self.calibrated and self.seen >= self.config.calibration:
+            sigma = self._nearest_distance_sigma()
+            if sigma is not None:
+                self.calibrate(sigma)
 
     def _nearest_distance_sigma(self) -> float | None:
         self.expire()
@@ -250,9 +246,8 @@ class Core:
         self.expire()
         self.tidy_pool()
         if self.late is not None:
-            self.late.pool.purge()
+            self.late.tidy()
             self.late.pool.lists.sort_all(self.late.pool.store)
-            self.late.pool.sweep(np.zeros(0, np.int64))
 
     # -- housekeeping -------------------------------------------------------------------------------------------
 
@@ -297,8 +292,7 @@ class Core:
             self.sweep()
         late = self.late
         if late is not None and late.pool.store.in_use > self._sweep_at:
-            late.pool.purge()
-            late.pool.sweep(np.zeros(0, np.int64))
+            late.tidy()
 
     def bring_up_to_date(self) -> None:
         """Live points only, on ordered rows; in scope corpus within the capacity, and no row short."""
@@ -318,7 +312,8 @@ class Core:
         if capacity is None or store.points <= capacity:
             return
         candidates = self.pool.lists.mark(store.size, self.max_k)
-        spare = np.flatnonzero(store.held & (store.multiplicity > 0) & ~candidates)
+        live = store.live()
+        spare = live[~candidates[live]]
         leaving = spare[np.argsort(store.born[spare], kind="stable")[: store.points - capacity]]
         if len(leaving):
             self.lossy = True

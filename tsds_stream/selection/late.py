@@ -53,6 +53,11 @@ class Late:
         """Retractions of the past."""
         self.pool.retract([name for name in ids if name not in self.changed])
 
+    def tidy(self) -> None:
+        """Forget points that were retracted or that no row holds; no density counts any of them."""
+        self.pool.purge()
+        self.pool.sweep(np.zeros(0, np.int64))
+
     def _remember(self, ids: Iterable[str]) -> None:
         if len(self.changed) < self._max_changed:
             self.changed.update(ids)
