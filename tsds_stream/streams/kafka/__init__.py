@@ -1,0 +1,1 @@
+"""Documents from Kafka, revisions to Kafka: exactly once, in transactions."""
