@@ -14,6 +14,8 @@ class ExitStatus(IntEnum):
     INPUT = 3
     STATE = 4
     INTERRUPTED = 5
+    FENCED = 6
+    UNAVAILABLE = 7
 
     @property
     def meaning(self) -> str:
@@ -28,6 +30,8 @@ _MEANINGS = {
     ExitStatus.INPUT: "documents, targets or the embedder cannot be read or reached",
     ExitStatus.STATE: "state or selection directory is damaged, missing or belongs to something else",
     ExitStatus.INTERRUPTED: "interrupted before it was done: Ctrl-C, a second signal, or a reader that went away",
+    ExitStatus.FENCED: "another instance has taken over: do not restart this one before that one is stopped",
+    ExitStatus.UNAVAILABLE: "a broker does not answer, or a transaction failed: start again, nothing is lost",
 }
 
 

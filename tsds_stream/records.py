@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Json = dict[str, Any]
+
+
+class Raw(NamedTuple):
+    """A record of a broker as it was read, so that a dead letter can carry the original."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
 
 
 @dataclass(slots=True)
@@ -23,6 +31,7 @@ class Document:
     meta: Json = field(default_factory=dict)
     source: Json = field(default_factory=dict)  # where it was read: {"path", "position"} or {"topic", ...}
     deleted: bool = False
+    raw: Raw | None = None  # where the source keeps it
 
 
 @dataclass(slots=True)
@@ -47,3 +56,4 @@ class DeadLetter:
     key: bytes | None
     value: bytes | None
     created: int  # milliseconds since the epoch
+    headers: tuple[tuple[str, bytes], ...] = ()  # of the record, where it came from a broker

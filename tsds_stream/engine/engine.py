@@ -34,16 +34,28 @@ from tsds_stream.records import Target
 from tsds_stream.selection.selector import Selector
 from tsds_stream.selection.settings import SelectorConfig
 from tsds_stream.stored_state import checkpoints_in, payloads_in
-from tsds_stream.streams.base import Committed, Sink, SinkError, Source, SourceError
+from tsds_stream.streams.base import (
+    Committed,
+    Fenced,
+    Sink,
+    SinkError,
+    SinkUnavailable,
+    Source,
+    SourceError,
+    SourceUnavailable,
+)
 from tsds_stream.streams.directory import DirectorySink
 from tsds_stream.streams.sources import open_source
 from tsds_stream.streams.targets import TargetFile
 
 _STATUS: list[tuple[type[Exception], ExitStatus]] = [
     (FingerprintMismatch, ExitStatus.STATE),
+    (Fenced, ExitStatus.FENCED),
+    (SinkUnavailable, ExitStatus.UNAVAILABLE),
     (SinkError, ExitStatus.STATE),
     (PayloadError, ExitStatus.STATE),
     (LockedError, ExitStatus.STATE),
+    (SourceUnavailable, ExitStatus.UNAVAILABLE),
     (SourceError, ExitStatus.INPUT),
     (TargetsError, ExitStatus.INPUT),
     (EmbedderError, ExitStatus.INPUT),

@@ -36,6 +36,15 @@ class Source(Protocol):
     def exhausted(self) -> bool:
         """Everything there is has been read (up to `until` of the last poll) and the source does not follow."""
 
+    def unreachable(self, state: Positions, committed: Positions) -> str | None:
+        """Why reading on from `state` cannot lead to `committed`, or None. Both may be of an earlier process."""
+
+    def reaches_back(self, positions: Positions) -> bool:
+        """Whether all of the stream from its beginning to `positions` can still be read."""
+
+    def rest(self) -> None:
+        """Called now and then while nobody takes what is read: keep whatever connection there is."""
+
     def lag(self) -> Mapping[str, float]:
         """What is known to be left: {"bytes": …} or {"records": …, "seconds": …}."""
 
@@ -46,8 +55,20 @@ class SourceError(Exception):
     """The stream cannot go on from here; the message says why and what to do."""
 
 
+class SourceUnavailable(SourceError):  # noqa: N818 - it passes
+    """The source does not answer now; a new start may succeed."""
+
+
 class SinkError(Exception):
     """The sink cannot take or give revisions; the message says why and what to do."""
+
+
+class SinkUnavailable(SinkError):  # noqa: N818
+    """The sink does not answer, or the outcome of a commit is unknown: a new start settles it."""
+
+
+class Fenced(SinkError):  # noqa: N818
+    """Another process has taken over; this one must leave and not come back."""
 
 
 @dataclass(slots=True)

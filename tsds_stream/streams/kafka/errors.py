@@ -1,0 +1,48 @@
+"""What can go wrong with a broker, as far as it matters what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Partition(NamedTuple):
+    """One partition of a topic."""
+
+    topic: str
+    partition: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}"
+
+
+class KafkaFailure(Exception):
+    """Something went wrong between us and the brokers; the message is a sentence."""
+
+
+class Unreachable(KafkaFailure):  # noqa: N818 - a state of the world, which may pass
+    """No answer, or one that says: later. A new try may succeed."""
+
+
+class Refused(KafkaFailure):  # noqa: N818
+    """The brokers answered and will not do it: credentials, permissions, or a request that cannot be right."""
+
+
+class FencedOff(KafkaFailure):  # noqa: N818
+    """Another producer has taken over the transactional id, or the transaction outlived its time-out."""
+
+
+class TooLarge(KafkaFailure):  # noqa: N818
+    """A record is larger than may be sent. Raised before anything of it was sent: the producer stays usable."""
+
+
+class OutOfRange(KafkaFailure):  # noqa: N818
+    """The log does not hold the records that were asked for: deleted by retention, or cut off at its end.
+
+    Attributes:
+        positions: per partition, the offset that was asked for.
+    """
+
+    def __init__(self, positions: Mapping[Partition, int]) -> None:
+        super().__init__(", ".join(f"{partition} at {offset}" for partition, offset in positions.items()))
+        self.positions = dict(positions)
