@@ -1,0 +1,79 @@
+"""Fixtures of the tests that need a Kafka server.
+
+`broker` is one for all tests and workers: use names of `fresh`, break nothing. `own_broker` belongs to one test.
+`TSDS_TEST_KAFKA=host:port` gives a running server for `broker`. Where no server can be started for want of Java or
+Maven, the tests are skipped and the end of the run says so; with `TSDS_CI=1` they fail.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.kafka.broker import Broker
+from tests.kafka.jars import NotInstalled, chosen_version, installed
+from tests.kafka.shared import shared_broker
+from tests.kafka.topics import Topics
+
+SKIPPED = "no Kafka server for this test: "
+
+
+def needs_a_server() -> str:
+    """The version of the server to start; skips the test, or fails it in CI, where none can be started."""
+    version = chosen_version()
+    missing = installed(version)
+    if missing is not None:
+        refuse(SKIPPED + missing)
+    return version
+
+
+def refuse(reason: str) -> None:
+    """Skip, or fail where everything is said to be installed."""
+    if os.environ.get("TSDS_CI") == "1":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line that nobody overlooks, however many tests were skipped."""
+    skipped = [report for report in terminalreporter.stats.get("skipped", ()) if SKIPPED in str(report.longrepr)]
+    if skipped:
+        reason = str(skipped[0].longrepr[2]).split(SKIPPED)[-1]
+        line = f"{len(skipped)} tests with Kafka were NOT RUN: {reason}, or set TSDS_TEST_KAFKA=host:port"
+        terminalreporter.write_line(line, red=True, bold=True)
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Topics]:
+    """The server of this test run: `.bootstrap`, `.create_topic(name, partitions, config)`, `.delete_topic(name)`."""
+    given = os.environ.get("TSDS_TEST_KAFKA")
+    if given:
+        yield Topics(given)
+        return
+    needs_a_server()
+    base = tmp_path_factory.getbasetemp()
+    root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # the bases of workers lie beside each other
+    try:
+        with shared_broker(root / "kafka-broker") as bootstrap:
+            yield Topics(bootstrap)
+    except NotInstalled as error:
+        refuse(SKIPPED + str(error))
+
+
+@pytest.fixture
+def fresh() -> Callable[[str], str]:
+    """`fresh("documents")`: the same name within a test, another one in each test, for topics, groups and ids."""
+    mark = uuid.uuid4().hex[:10]
+    return lambda name: f"{name}-{mark}"
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[Broker]:
+    """A server for this test alone, to be killed, suspended and started again."""
+    needs_a_server()
+    with Broker(tmp_path / "kafka-broker") as broker:
+        yield broker

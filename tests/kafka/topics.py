@@ -1,0 +1,70 @@
+"""Topics of a running server, made and asked about by librdkafka: not by the client that is under test."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future
+from typing import Any
+
+from confluent_kafka.admin import AdminClient, NewTopic
+
+
+class Topics:
+    """Makes and deletes topics, and waits until the server shows it.
+
+    Args:
+        bootstrap: `host:port` of the server.
+        replicas: copies of each new topic.
+    """
+
+    def __init__(self, bootstrap: str, replicas: int = 1) -> None:
+        self.bootstrap = bootstrap
+        self.replicas = replicas
+
+    def admin(self) -> AdminClient:
+        return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0, "socket.timeout.ms": 10000})
+
+    def create_topic(
+        self,
+        name: str,
+        partitions: int = 1,
+        config: Mapping[str, object] | None = None,
+        timeout: float = 30.0,
+    ) -> str:
+        """Make a topic and return its name as soon as each of its partitions has a leader."""
+        admin = self.admin()
+        settings = {key: str(value) for key, value in (config or {}).items()}
+        new = NewTopic(name, partitions, self.replicas, config=settings)
+        _await(admin.create_topics([new], operation_timeout=timeout, request_timeout=timeout))
+        deadline = time.monotonic() + timeout
+        while sum(leader >= 0 for leader in self.leaders(name, admin).values()) < partitions:
+            _check(deadline, f"topic {name} has partitions without a leader")
+        return name
+
+    def delete_topic(self, name: str, timeout: float = 30.0) -> None:
+        """Delete a topic and return when it is no longer listed."""
+        admin = self.admin()
+        _await(admin.delete_topics([name], operation_timeout=timeout, request_timeout=timeout))
+        deadline = time.monotonic() + timeout
+        while name in admin.list_topics(timeout=timeout).topics:
+            _check(deadline, f"topic {name} is still listed")
+
+    def topic_names(self) -> set[str]:
+        return set(self.admin().list_topics(timeout=30).topics)
+
+    def leaders(self, topic: str, admin: AdminClient | None = None) -> dict[int, int]:
+        """Node that leads each partition, -1 where there is none; empty when there is no such topic."""
+        listed = (admin or self.admin()).list_topics(topic, timeout=30).topics.get(topic)
+        return {} if listed is None else {number: part.leader for number, part in listed.partitions.items()}
+
+
+def _await(futures: Mapping[str, Future[Any]]) -> None:
+    for future in futures.values():
+        future.result()
+
+
+def _check(deadline: float, what: str) -> None:
+    if time.monotonic() > deadline:
+        raise TimeoutError(what)
+    time.sleep(0.02)
