@@ -13,6 +13,7 @@ class Listed:
     """Names from a list; a position is how many were read."""
 
     rewindable = True
+    rested = False
 
     def __init__(self, *names: str) -> None:
         self._names, self._next, self.exhausted = names, 0, not names
@@ -26,6 +27,15 @@ class Listed:
         self.exhausted = self._next == end
         documents = [Document(name) for name in self._names[start : self._next]]
         return Batch(documents, [], {"next": self._next}, len(documents))
+
+    def unreachable(self, state: Positions, committed: Positions) -> str | None:
+        return "b was renamed" if "b" in self._names and state != committed else None
+
+    def reaches_back(self, positions: Positions) -> bool:
+        return "d" not in self._names or positions["next"] == 0
+
+    def rest(self) -> None:
+        self.rested = True
 
     def lag(self) -> Mapping[str, float]:
         return {"records": float(len(self._names) - self._next)}
@@ -66,3 +76,23 @@ def test_what_is_left_is_the_sum_of_all():
     source = chain()
     source.poll(2, 0.0)
     assert source.lag() == {"records": 4.0}
+
+
+def test_one_source_that_does_not_reach_back_is_enough():
+    source = chain()
+    assert source.reaches_back({"parts": [{"next": 3}]})
+    assert not source.reaches_back({"parts": [{"next": 3}, {"next": 0}, {"next": 1}]})
+
+
+def test_why_a_state_cannot_go_on_is_what_a_source_says():
+    source = chain()
+    assert source.unreachable({"parts": [{"next": 1}]}, {"parts": [{"next": 2}]}) == "b was renamed"
+    assert source.unreachable({"parts": [{"next": 3}]}, {"parts": [{"next": 3}, {"next": 0}]}) is None
+
+
+def test_the_source_that_is_being_read_rests():
+    first, second = Listed("a"), Listed("b")
+    source = ChainedSource([first, second])
+    source.poll(1, 0.0)
+    source.rest()
+    assert (first.rested, second.rested) == (False, True)

@@ -58,6 +58,20 @@ class PastSource(Source):
     def exhausted(self) -> bool:
         return not self._surveying and self._source.exhausted
 
+    def unreachable(self, state: Positions, committed: Positions) -> str | None:
+        return self._source.unreachable(state, committed)
+
+    def reaches_back(self, positions: Positions) -> bool:
+        return self._source.reaches_back(positions)
+
+    def rest(self) -> None:
+        self._source.rest()
+
+    @property
+    def surveying(self) -> bool:
+        """It still looks for documents that are gone."""
+        return self._surveying
+
     def lag(self) -> Mapping[str, float]:
         return self._source.lag()
 

@@ -51,6 +51,21 @@ class ChainedSource:
         """The last source is read (up to `until` of the last poll)."""
         return self._reached
 
+    def unreachable(self, state: Positions, committed: Positions) -> str | None:
+        """The first reason that a source gives of the parts that both have begun."""
+        pairs = zip(self._sources, state["parts"], committed["parts"], strict=False)
+        reasons = (source.unreachable(before, after) for source, before, after in pairs)
+        return next((reason for reason in reasons if reason is not None), None)
+
+    def reaches_back(self, positions: Positions) -> bool:
+        """Whether every source that was begun does."""
+        pairs = zip(self._sources, positions["parts"], strict=False)
+        return all(source.reaches_back(part) for source, part in pairs)
+
+    def rest(self) -> None:
+        """Of the source that is being read."""
+        self._sources[self._now].rest()
+
     def lag(self) -> Mapping[str, float]:
         """The sum over all sources."""
         total: Counter[str] = Counter()

@@ -105,6 +105,17 @@ class FileSource:
         """Everything is read (up to `until` of the last poll) and the source does not follow, or `until` is reached."""
         return self._exhausted
 
+    def unreachable(self, state: Positions, committed: Positions) -> str | None:
+        """None: what a file lost is noticed on the way, by `poll`."""
+        return None
+
+    def reaches_back(self, positions: Positions) -> bool:
+        """Whether the files are there is noticed by reading them."""
+        return True
+
+    def rest(self) -> None:
+        """Files wait."""
+
     def lag(self) -> Mapping[str, float]:
         """Bytes of files (as they are on disk) that were there at the last look and are not read yet."""
         return {"bytes": float(sum(self._ready.copy().values()))}

@@ -18,6 +18,7 @@ from tsds_stream.streams.settings import FileSourceSettings
 
 log = logging.getLogger(__name__)
 NAME = "-"
+_GONE_BY = "Standard input cannot be read again, and the newest checkpoint lies before what was published."
 
 
 class PipeStream:
@@ -95,10 +96,7 @@ class StandardInput:
     def poll(self, limit: int, timeout: float, until: Positions | None = None) -> Batch:
         if until is not None:
             if until != self._positions():
-                raise SourceError(
-                    "Standard input cannot be read again, and the newest checkpoint lies before what was published. "
-                    "Start over with an empty state directory and an empty sink."
-                )
+                raise SourceError(f"{_GONE_BY} Start over with an empty state directory and an empty sink.")
             return Batch([], [], until)
         deadline = self._monotonic() + timeout
         while True:
@@ -127,6 +125,17 @@ class StandardInput:
     @property
     def exhausted(self) -> bool:
         return self._drained
+
+    def unreachable(self, state: Positions, committed: Positions) -> str | None:
+        """Why a state of other positions cannot be brought to those that are published, or None."""
+        return None if state == committed else _GONE_BY
+
+    def reaches_back(self, positions: Positions) -> bool:
+        """Never: a pipe brings everything once."""
+        return False
+
+    def rest(self) -> None:
+        """The pipe holds up whoever writes to it."""
 
     def lag(self) -> Mapping[str, float]:
         return {}
