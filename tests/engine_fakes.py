@@ -185,7 +185,7 @@ class MemorySource(Source):
         end = len(self._world.items) if self._until is None else self._until
         return self._at >= end and (not self._world.follow or self._until is not None)
 
-    def unreachable(self, state: Positions, committed: Positions) -> str | None:
+    def unreachable(self, state: Positions | None, committed: Positions) -> str | None:
         return None
 
     def reaches_back(self, positions: Positions) -> bool:

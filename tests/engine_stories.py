@@ -28,6 +28,8 @@ EAGER = Options(interval=0.0, publish_share=1.0, checkpoint_interval=0.0, target
 class ListedTargets:
     """A target file in memory."""
 
+    positions = None
+
     def __init__(self, targets: Sequence[Target]) -> None:
         self._targets = list(targets)
         self._new = False

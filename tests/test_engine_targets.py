@@ -96,7 +96,7 @@ def test_a_source_that_cannot_rewind_makes_late_targets_provisional(tmp_path):
     told.tell()
     assert told.last()["targets_active"] == 4
     assert "provisional" in told.last()["reasons"]
-    assert "the source cannot be read again: rows stay provisional while short" in told.log.events("warning")
+    assert "the past cannot be read again: rows stay provisional while short" in told.log.events("warning")
 
 
 def test_more_late_targets_while_the_past_is_read_wait_their_turn(tmp_path):

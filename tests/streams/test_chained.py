@@ -28,7 +28,7 @@ class Listed:
         documents = [Document(name) for name in self._names[start : self._next]]
         return Batch(documents, [], {"next": self._next}, len(documents))
 
-    def unreachable(self, state: Positions, committed: Positions) -> str | None:
+    def unreachable(self, state: Positions | None, committed: Positions) -> str | None:
         return "b was renamed" if "b" in self._names and state != committed else None
 
     def reaches_back(self, positions: Positions) -> bool:

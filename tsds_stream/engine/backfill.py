@@ -47,11 +47,11 @@ class Backfill:
         self._began = clock.monotonic()
         self._spent = 0.0
         self.done = False
-        # What is read again must not count as read: it has statistics of its own.
+        self._statistics = Statistics()  # what is read again must not count as read
         self._pipeline = Pipeline(
             past,
             preparer,
-            Statistics(),
+            self._statistics,
             clock,
             limit=options.batch,
             documents=options.queue_documents,
@@ -77,6 +77,17 @@ class Backfill:
             self.at = batch.positions or self.at
             self._spent += self._clock.monotonic() - began
         self.done = self._pipeline.ended
+
+    @property
+    def complete(self) -> bool:
+        """Whether the source still holds all of the past; ask when it is `done`."""
+        return self._source.reaches_back(self.until)
+
+    @property
+    def standing(self) -> Json:
+        """How far it is, for the log."""
+        left = {f"left_{what}": int(amount) for what, amount in self._statistics.lag.items() if what != "seconds"}
+        return {"reading": "retractions" if self._source.surveying else "documents", **left}
 
     def as_record(self) -> Json:
         """What a checkpoint keeps of it."""

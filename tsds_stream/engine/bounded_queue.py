@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
+
+_REST = 1.0  # seconds
 
 
 class BoundedQueue(Generic[Item]):
@@ -32,18 +35,20 @@ class BoundedQueue(Generic[Item]):
         """Documents that wait now."""
         return self._documents
 
-    def put(self, item: Item, documents: int, size: int) -> bool:
-        """Wait for room, then append; False when the queue was closed meanwhile."""
-        with self._changed:
-            while not self._closed and self._items and not self._fits(documents, size):
-                self._changed.wait()
-            if self._closed:
-                return False
-            self._items.append((item, documents, size))
-            self._documents += documents
-            self._size += size
-            self._changed.notify_all()
-            return True
+    def put(self, item: Item, documents: int, size: int, rest: Callable[[], object] = lambda: None) -> bool:
+        """Wait for room, then append; False when the queue was closed meanwhile. `rest` is called while it waits."""
+        while True:
+            with self._changed:
+                ready = self._changed.wait_for(lambda: self._closed or self._fits(documents, size), _REST)
+                if self._closed:
+                    return False
+                if ready:
+                    self._items.append((item, documents, size))
+                    self._documents += documents
+                    self._size += size
+                    self._changed.notify_all()
+                    return True
+            rest()
 
     def get(self, timeout: float | None = None) -> Item | None:
         """The next item; None when none came in time or none will ever come (`ended`).
@@ -83,4 +88,6 @@ class BoundedQueue(Generic[Item]):
             self._changed.notify_all()
 
     def _fits(self, documents: int, size: int) -> bool:
+        if not self._items:
+            return True
         return self._documents + documents <= self._limit[0] and self._size + size <= self._limit[1]

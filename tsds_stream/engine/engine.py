@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from tsds_stream.checkpoint import CheckpointStore
-from tsds_stream.codecs import Decoder, Needs
 from tsds_stream.config import Settings
 from tsds_stream.durable import Disk, make_directories, sentence
 from tsds_stream.embedding import create
 from tsds_stream.embedding.base import Embedder, EmbedderError, FingerprintMismatch
+from tsds_stream.engine.assembly import assemble
 from tsds_stream.engine.checkpointing import Checkpointer
 from tsds_stream.engine.clock import Clock, SystemClock
 from tsds_stream.engine.intake import Intake
@@ -20,7 +20,7 @@ from tsds_stream.engine.late import LateWork, TargetReader
 from tsds_stream.engine.loop import Loop, Parts
 from tsds_stream.engine.options import Options
 from tsds_stream.engine.preparation import GivenUpError, Preparer
-from tsds_stream.engine.publisher import Publisher
+from tsds_stream.engine.publisher import Publisher, parameters_digest
 from tsds_stream.engine.recovery import Restored, restore
 from tsds_stream.engine.statistics import Progress, SetStatistics, Statistics
 from tsds_stream.engine.stop import Deadline, Stop, stop_on_signals
@@ -44,9 +44,6 @@ from tsds_stream.streams.base import (
     SourceError,
     SourceUnavailable,
 )
-from tsds_stream.streams.directory import DirectorySink
-from tsds_stream.streams.sources import open_source
-from tsds_stream.streams.targets import TargetFile
 
 _STATUS: list[tuple[type[Exception], ExitStatus]] = [
     (FingerprintMismatch, ExitStatus.STATE),
@@ -141,22 +138,14 @@ class Engine:
             make_directories(disk, root)
             lock = WriterLock(root / "lock", f"The state directory {root}")
             embedder = create(settings.embedder)
-            needs: Needs = "embedding" if settings.embedder.kind == "precomputed" else "either"
-
-            def source() -> Source:
-                return open_source(settings.source, root, dimension=embedder.dimension, needs=needs, disk=disk)
-
+            log, stop = log or LineLog(), stop or Stop()
+            world = assemble(settings, embedder, root, disk, log, stop)
             return cls(
-                open_source=source,
-                sink=DirectorySink(
-                    settings.sink.path,
-                    keep_revisions=settings.sink.keep_revisions,
-                    selection_file=settings.sink.jsonl,
-                    disk=disk,
-                ),
+                open_source=world.open_source,
+                sink=world.sink,
                 embedder=embedder,
                 configs={one.name: one.selector_config() for one in settings.target_sets},
-                readers={one.name: TargetFile(one.targets, Decoder(needs=needs)) for one in settings.target_sets},
+                readers=world.readers,
                 checkpoints=CheckpointStore(checkpoints_in(root), disk=disk),
                 payloads=PayloadStore(payloads_in(root)),
                 options=replace(
@@ -169,7 +158,7 @@ class Engine:
                 log=log,
                 stop=stop,
                 progress=progress,
-                closing=[lock.close],
+                closing=[lock.close, *world.closing],
             )
 
     def run(self) -> ExitStatus:
@@ -194,12 +183,14 @@ class Engine:
         texts = Texts(self._payloads, self.statistics, self._log)
         preparer = Preparer(self._embedder, self._clock, self.statistics, self._log, self._stop)
         _adopt_dimension(self._embedder, targets)
-        restored = restore(self._checkpoints, committed, self._configs, self._embedder.fingerprint, texts, self._log)
+        source = self._open_source()
+        stack.callback(source.close)
+        restored = restore(
+            self._checkpoints, committed, self._configs, self._embedder.fingerprint, source, texts, self._log
+        )
         sets = [self._target_set(name, targets[name], restored, committed, preparer) for name in self._configs]
         self.selectors = {one.name: one.selector for one in sets}
         texts.selectors = list(self.selectors.values())
-        source = self._open_source()
-        stack.callback(source.close)
         source.seek(restored.positions)
         intake = Intake(sets, texts, self._clock, self.statistics)
         late = LateWork(
@@ -242,7 +233,12 @@ class Engine:
     ) -> TargetSet:
         record = committed.revisions.get(name)
         publisher = Publisher(
-            name, self._options.weight_change, self._embedder.fingerprint, record, committed.members.get(name, {})
+            name,
+            self._options.weight_change,
+            self._embedder.fingerprint,
+            parameters_digest(self._configs[name]),
+            record,
+            committed.members.get(name, {}),
         )
         if name in restored.selectors:
             selector, declared = restored.selectors[name], restored.declared[name]
@@ -255,7 +251,7 @@ class Engine:
         numbers.revision = publisher.number
         if record is not None:
             numbers.size, numbers.exact, numbers.reasons = record["size"], record["exact"], tuple(record["reasons"])
-        return TargetSet(name, self._configs[name], selector, publisher, declared)
+        return TargetSet(name, self._configs[name], selector, publisher, declared, self._readers[name].positions)
 
 
 @contextmanager

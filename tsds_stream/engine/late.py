@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tsds_stream.engine.backfill import Backfill
 from tsds_stream.engine.clock import Clock, Every
@@ -24,6 +24,17 @@ class TargetReader(Protocol):
 
     def changed(self) -> bool:
         """Whether `read` may give something else than the last time."""
+
+    @property
+    def positions(self) -> Json | None:
+        """Up to where the last `read` had read, where examples come as a stream."""
+
+
+class _Listing(NamedTuple):
+    """The examples of a set by id, and up to where they were read."""
+
+    targets: dict[str, Target]
+    positions: Json | None
 
 
 class LateWork:
@@ -55,9 +66,10 @@ class LateWork:
         self._options = options
         self._log = log
         self._look = Every(options.targets_interval, clock)
-        self._listed: dict[str, dict[str, Target]] = {}  # by set and id: files that differ from what is declared
+        self._listed: dict[str, _Listing] = {}  # by set: what was read and is not yet taken up completely
         self._complaints: dict[str, str] = {}
         self._first = True
+        self._tell_due = Every(options.tell_interval, clock)
         self._backfill: Backfill | None = None
         self._began = 0.0
         self._refill_due = Every(0.0, clock)
@@ -103,11 +115,17 @@ class LateWork:
         """Do a part of the re-reading, if there is one; whether it is finished now."""
         if self._backfill is None:
             return False
-        self._backfill.step(self._intake.backfill, live_waits=live_waits, patience=patience)
-        if not self._backfill.done:
-            return False
+        try:
+            self._backfill.step(self._intake.backfill, live_waits=live_waits, patience=patience)
+            if not self._backfill.done:
+                self._tell(self._backfill)
+                return False
+            complete = self._backfill.complete
+        except SourceError as error:
+            self._log.warning("the past cannot be read to its end", error=str(error))
+            complete = False
         self.close()
-        self._finish(complete=True)
+        self._finish(complete=complete)
         # Where documents leave all the time rows are short again soon: half of the time is enough for re-reading.
         self._refill_due.interval = self._clock.monotonic() - self._began
         self._refill_due.done()
@@ -119,18 +137,24 @@ class LateWork:
             self._backfill.close()
             self._backfill = None
 
+    def _tell(self, backfill: Backfill) -> None:
+        if self._tell_due.due:
+            self._tell_due.done()
+            self._log.info("re-reading", sets=backfill.names, **backfill.standing)
+
     def _withdraw(self, one: TargetSet) -> bool:
         reader = self._readers[one.name]
         try:
             if self._first or reader.changed():
-                self._listed[one.name] = {target.id: target for target in reader.read()}
+                targets = {target.id: target for target in reader.read()}
+                self._listed[one.name] = _Listing(targets, reader.positions)
                 self._complaints.pop(one.name, None)
         except SourceError as error:
             self._complain(one.name, str(error))
         listed = self._listed.get(one.name)
         if listed is None:
             return False
-        withdrawn = sorted(one.declared.keys() - listed.keys())
+        withdrawn = sorted(one.declared.keys() - listed.targets.keys())
         if withdrawn:
             one.selector.remove_targets(withdrawn)
             for name in withdrawn:
@@ -143,12 +167,14 @@ class LateWork:
 
         They wait in the selector for the past, unless that is known already.
         """
-        listed = self._listed.pop(one.name, None)
-        if listed is None:
+        listing = self._listed.pop(one.name, None)
+        if listing is None:
             return False
+        listed = listing.targets
         prints = {name: fingerprint(target) for name, target in listed.items()}
         late = [name for name in sorted(listed) if one.declared.get(name) != prints[name]]
         if not late:
+            one.targets_at = listing.positions
             return False
         try:
             examples = embedded(one.name, [listed[name] for name in late], self._preparer, one.selector.dimension)
@@ -162,6 +188,7 @@ class LateWork:
             one.selector.remove_targets(changed)
         one.selector.add_targets(examples.ids, examples.vectors, examples.weights)
         one.declared.update((name, prints[name]) for name in late)
+        one.targets_at = listing.positions
         self._log.info("targets taken up", set=one.name, new=len(late) - len(changed), changed=len(changed))
         return True
 
@@ -186,6 +213,7 @@ class LateWork:
             return
         source = self._open_source()
         self._backfill = Backfill(source, self._preparer, self._clock, self._options, until=until, at=at, names=names)
+        self._tell_due.done()
         self._log.info("re-reading the source", sets=names, resumed=at is not None)
 
     def _finish(self, *, complete: bool) -> None:
@@ -196,4 +224,4 @@ class LateWork:
         if complete:
             self._log.info("re-reading finished", sets=names)
         else:
-            self._log.warning("the source cannot be read again: rows stay provisional while short", sets=names)
+            self._log.warning("the past cannot be read again: rows stay provisional while short", sets=names)

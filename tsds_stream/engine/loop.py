@@ -112,6 +112,7 @@ class Loop:
         for one in self._parts.sets:
             one.take_up_published_sigma()
         self._log.info("replaying", resumed=self._positions is not None)
+        tell_due = Every(self._options.tell_interval, self._clock)
         with self._pipeline(until) as pipeline:
             while not self._stop.requested and not pipeline.ended:
                 batch = pipeline.get(_LONGEST_WAIT)
@@ -119,6 +120,10 @@ class Loop:
                     self._parts.intake.apply(batch)  # its dead letters were published with the positions
                     self._positions = batch.positions
                     self._statistics.replayed += len(batch.documents)
+                if tell_due.due:
+                    tell_due.done()
+                    left = {f"left_{what}": int(amount) for what, amount in self._statistics.lag.items()}
+                    self._log.info("replaying", documents=self._statistics.replayed, **left)
                 self._show(pipeline)
         self._committed = self._positions if not self._stop.requested else self._committed
         self._log.info("replayed", documents=self._statistics.replayed)
@@ -172,6 +177,8 @@ class Loop:
         if not self._until_revision(pipeline) and (self._stale or self._letters or self._positions_due.due):
             self._publish()
         if self._heartbeat_due.due and self._positions is not None:
+            if self._letters or self._positions != self._committed:
+                self._publish(positions_too=True)  # a heartbeat says that everything up to here is in effect
             self._parts.sink.heartbeat(self._positions, self._clock.now())
             self._heartbeat_due.done()
         first = self._saved is None and self._statistics.commits > 0  # from then on the other commands can look at it
@@ -195,7 +202,13 @@ class Loop:
             if revision is not None:
                 self._advise(one.name, revision)
                 prospect = one.publisher.prospect(
-                    revision, positions, now, self._parts.texts.bodies, one.selector.nearest_targets, final=final
+                    revision,
+                    positions if one.targets_at is None else {**positions, "targets": one.targets_at},
+                    now,
+                    self._parts.texts.bodies,
+                    one.selector.nearest_targets,
+                    one.selector.pending_targets,
+                    final=final,
                 )
                 if prospect is not None:
                     prospects.append((one, prospect))

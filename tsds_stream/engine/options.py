@@ -17,6 +17,7 @@ class Options:
     heartbeat_interval: float = 10.0
     targets_interval: float = 1.0  # between two looks at the target files
     summary_interval: float = 60.0  # between two log lines about what was done
+    tell_interval: float = 15.0  # between two log lines about how far a replay or a re-reading is
     shutdown: float = 60.0  # for all steps of leaving together
     batch: int = 1024  # records
     queue_documents: int = 4096  # each of two queues

@@ -58,7 +58,7 @@ class PastSource(Source):
     def exhausted(self) -> bool:
         return not self._surveying and self._source.exhausted
 
-    def unreachable(self, state: Positions, committed: Positions) -> str | None:
+    def unreachable(self, state: Positions | None, committed: Positions) -> str | None:
         return self._source.unreachable(state, committed)
 
     def reaches_back(self, positions: Positions) -> bool:

@@ -98,7 +98,7 @@ class Pipeline:
                     positions = batch.positions
                     self._statistics.documents_read += len(batch.documents)
                     self._statistics.bytes_read += batch.size
-                    if not self._raw.put(batch, len(batch.documents), batch.size):
+                    if not self._raw.put(batch, len(batch.documents), batch.size, self._source.rest):
                         return
                 if self._source.exhausted or (self._until is not None and batch.positions == self._until):
                     break

@@ -40,7 +40,10 @@ class Prepared:
 
 
 def dead_letter(document: Document, reason: str, detail: str, now: int) -> DeadLetter:
-    """A dead letter for a record that was decoded; its value is written anew as JSON."""
+    """A dead letter for a record that was decoded: the original where it is kept, else written anew as JSON."""
+    if document.raw is not None:
+        key, original, headers = document.raw
+        return DeadLetter(reason, detail, document.source, key, original, now, headers)
     value: Json = {"id": document.id, "text": document.text, "tokens": document.tokens, "timestamp": document.timestamp}
     if document.text is None and document.embedding is not None:
         value["embedding"] = document.embedding.tolist()

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from math import isfinite
+
+import orjson
 
 from tsds_stream.engine.difference import Difference, Held, difference
 from tsds_stream.records import Json
 from tsds_stream.selection.revision import Revision
+from tsds_stream.selection.settings import SelectorConfig
 from tsds_stream.streams.base import Positions, Publication, Sent
 
 NEAREST = 3  # target examples named with every selected document
@@ -21,6 +25,11 @@ class Body:
     text: str | None
     meta: Json
     source: Json
+
+
+def parameters_digest(config: SelectorConfig) -> str:
+    """Hex; equal for equal parameters of a target set."""
+    return blake2b(orjson.dumps(config.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS), digest_size=8).hexdigest()
 
 
 Bodies = Callable[[Sequence[str], Sequence[bytes]], list[Body]]  # (ids, keys of their points) -> aligned
@@ -41,17 +50,24 @@ class Publisher:
     Args:
         name: of the target set.
         weight_change: share by which p or weight may move before a document is sent again.
-        embedder: fingerprint, part of every record.
+        embedder, parameters: fingerprints, part of every record.
         record, members: what the sink holds: the last revision record, and what was sent of each member.
     """
 
     def __init__(
-        self, name: str, weight_change: float, embedder: str, record: Json | None, members: dict[str, Sent]
+        self,
+        name: str,
+        weight_change: float,
+        embedder: str,
+        parameters: str,
+        record: Json | None,
+        members: dict[str, Sent],
     ) -> None:
         self.name = name
         self.record = record
         self._weight_change = weight_change
         self._embedder = embedder
+        self._parameters = parameters
         self._held = Held.of(members)
 
     @property
@@ -66,19 +82,21 @@ class Publisher:
         now: int,
         bodies: Bodies,
         nearest: Nearest,
+        pending: Sequence[str] = (),
         *,
         final: bool = False,
     ) -> Prospect | None:
         """The publication that makes consumers hold `revision`, or None when there is nothing to tell them.
 
         Args:
+            pending: target examples that take no part yet.
             final: nothing is expected to follow, so that a digest which moved with values too small to be sent is
                 reason enough for a revision.
         """
         change = difference(self._held, revision, self._weight_change)
         if change.empty and not self._news(revision, final):
             return None
-        record = self._record(revision, change, positions, now)
+        record = self._record(revision, change, positions, pending, now)
         chosen = change.send.tolist()
         ids = [revision.ids[i] for i in chosen]
         keys = [revision.keys[i] for i in chosen]
@@ -115,10 +133,13 @@ class Publisher:
             or list(last["reasons"]) != list(revision.reasons)
             or last["targets_active"] != revision.targets_active
             or last["targets_digest"] != revision.targets_digest
+            or last.get("parameters", self._parameters) != self._parameters
             or (final and last["digest"] != revision.digest)
         )
 
-    def _record(self, revision: Revision, change: Difference, positions: Positions, now: int) -> Json:
+    def _record(
+        self, revision: Revision, change: Difference, positions: Positions, pending: Sequence[str], now: int
+    ) -> Json:
         return {
             "set": self.name,
             "revision": self.number + 1,
@@ -133,6 +154,7 @@ class Publisher:
             "targets_active": revision.targets_active,
             "targets_pending": revision.targets_pending,
             "targets_digest": revision.targets_digest,
+            "pending": list(pending),
             "s": _number(revision.s),
             "tau": _number(revision.tau),
             "alpha": _number(revision.alpha),
@@ -146,6 +168,7 @@ class Publisher:
             "published_digest": change.held.digest,
             "selection_end": None,
             "embedder": self._embedder,
+            "parameters": self._parameters,
             "created": now,
         }
 

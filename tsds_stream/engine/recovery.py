@@ -11,7 +11,7 @@ from tsds_stream.logs import Log
 from tsds_stream.records import Json
 from tsds_stream.selection.selector import Selector
 from tsds_stream.selection.settings import SelectorConfig
-from tsds_stream.streams.base import Committed, Positions
+from tsds_stream.streams.base import Committed, Positions, Source, SourceError
 
 STATE_FORMAT = 1
 
@@ -41,6 +41,7 @@ def restore(
     committed: Committed,
     configs: dict[str, SelectorConfig],
     embedder: str,
+    source: Source,
     texts: Texts,
     log: Log,
 ) -> Restored:
@@ -49,24 +50,51 @@ def restore(
     Args:
         configs: of the configured target sets.
         embedder: fingerprint of the configured one.
+        source: of the documents.
 
     Raises:
         FingerprintMismatch: the state was made with another embedder.
+        SourceError: there is no usable checkpoint, and the source no longer holds what would have to be read again.
     """
+    restored = _from_checkpoint(checkpoints, committed, configs, embedder, source, texts, log)
+    if restored is not None:
+        return restored
+    if committed.positions is not None:
+        reason = source.unreachable(None, committed.positions)
+        if reason is not None:
+            raise SourceError(reason)
+    return NOTHING
+
+
+def _from_checkpoint(
+    checkpoints: CheckpointStore | None,
+    committed: Committed,
+    configs: dict[str, SelectorConfig],
+    embedder: str,
+    source: Source,
+    texts: Texts,
+    log: Log,
+) -> Restored | None:
 
     def refuse(meta: Json) -> str | None:
         if meta["format"] != STATE_FORMAT:
             return f"its state has format {meta['format']}, and this version reads {STATE_FORMAT}"
         check_fingerprint(meta["embedder"], embedder)
-        return _ahead(meta, committed) or texts.lacks(meta["texts"])
+        if committed.positions is None:
+            return "it is ahead of the sink, which holds nothing"
+        return (
+            _ahead(meta, committed)
+            or source.unreachable(meta["positions"], committed.positions)
+            or texts.lacks(meta["texts"])
+        )
 
     if checkpoints is None:
-        return NOTHING
+        return None
     found = checkpoints.newest(refuse)
     for problem in found.problems:
         log.warning("checkpoint left aside", reason=problem)
     if found.checkpoint is None:
-        return NOTHING
+        return None
     meta = found.checkpoint.meta
     try:
         if meta["sets"].keys() != configs.keys():
@@ -78,7 +106,7 @@ def restore(
                 log.info("parameters changed", set=name)
     except ValueError as error:
         log.warning("the stream is read again from its beginning", reason=str(error))
-        return NOTHING
+        return None
     declared = {name: dict(one["declared"]) for name, one in meta["sets"].items()}
     return Restored(selectors, meta["positions"], declared, meta["late"])
 
@@ -90,8 +118,6 @@ def part_of(name: str) -> str:
 
 def _ahead(meta: Json, committed: Committed) -> str | None:
     """Checkpoints are taken at committed positions, so only a sink that was set back can be behind one."""
-    if committed.positions is None:
-        return "it is ahead of the sink, which holds nothing"
     for name, one in meta["sets"].items():
         held = int(committed.revisions[name]["revision"]) if name in committed.revisions else 0
         if one["revision"] > held:

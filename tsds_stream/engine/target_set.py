@@ -25,7 +25,8 @@ class TargetSet:
     """Everything the engine holds of one task.
 
     Attributes:
-        declared: target id -> fingerprint of the example as it was last read from the file.
+        declared: target id -> fingerprint of the example as it was last read.
+        targets_at: up to where its examples were taken up, where they come as a stream.
     """
 
     name: str
@@ -33,6 +34,7 @@ class TargetSet:
     selector: Selector
     publisher: Publisher
     declared: dict[str, str] = field(default_factory=dict)
+    targets_at: Json | None = None
 
     @property
     def uses_sigma(self) -> bool:

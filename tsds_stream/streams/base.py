@@ -36,8 +36,8 @@ class Source(Protocol):
     def exhausted(self) -> bool:
         """Everything there is has been read (up to `until` of the last poll) and the source does not follow."""
 
-    def unreachable(self, state: Positions, committed: Positions) -> str | None:
-        """Why reading on from `state` cannot lead to `committed`, or None. Both may be of an earlier process."""
+    def unreachable(self, state: Positions | None, committed: Positions) -> str | None:
+        """Why reading on from `state` (None: the beginning) cannot lead to `committed`, in a sentence; or None."""
 
     def reaches_back(self, positions: Positions) -> bool:
         """Whether all of the stream from its beginning to `positions` can still be read."""

@@ -51,7 +51,7 @@ class ChainedSource:
         """The last source is read (up to `until` of the last poll)."""
         return self._reached
 
-    def unreachable(self, state: Positions, committed: Positions) -> str | None:
+    def unreachable(self, state: Positions | None, committed: Positions) -> str | None:
         """The first reason that a source gives of the parts that both have begun."""
         pairs = zip(self._sources, state["parts"], committed["parts"], strict=False)
         reasons = (source.unreachable(before, after) for source, before, after in pairs)

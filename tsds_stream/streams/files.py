@@ -105,7 +105,7 @@ class FileSource:
         """Everything is read (up to `until` of the last poll) and the source does not follow, or `until` is reached."""
         return self._exhausted
 
-    def unreachable(self, state: Positions, committed: Positions) -> str | None:
+    def unreachable(self, state: Positions | None, committed: Positions) -> str | None:
         """None: what a file lost is noticed on the way, by `poll`."""
         return None
 

@@ -126,7 +126,7 @@ class StandardInput:
     def exhausted(self) -> bool:
         return self._drained
 
-    def unreachable(self, state: Positions, committed: Positions) -> str | None:
+    def unreachable(self, state: Positions | None, committed: Positions) -> str | None:
         """Why a state of other positions cannot be brought to those that are published, or None."""
         return None if state == committed else _GONE_BY
 

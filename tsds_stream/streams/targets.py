@@ -32,6 +32,8 @@ class TargetFile:
         decoder: `Decoder.target` makes examples of values.
     """
 
+    positions = None  # a file is read whole
+
     def __init__(self, path: str, decoder: Decoder) -> None:
         self.path = path
         self._decoder = decoder

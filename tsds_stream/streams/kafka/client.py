@@ -22,6 +22,7 @@ from kafka import (
 )
 from kafka import errors as kafka_errors
 from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.net.sasl.oauth import AbstractTokenProvider
 
 from tsds_stream.streams.kafka.connection import Connection
 from tsds_stream.streams.kafka.errors import (
@@ -418,8 +419,22 @@ def _common(connection: Connection) -> dict[str, Any]:
         "reconnect_backoff_max_ms": _RECONNECT,
         "metadata_max_age_ms": _MAX_AGE,
         "metrics_enabled": False,
-        **connection.security,
+        **_security(connection),
     }
+
+
+class _TokenProvider(AbstractTokenProvider):  # type: ignore[misc]
+    def __init__(self, token: Callable[[], str]) -> None:
+        self._token = token
+
+    def token(self) -> str:
+        return self._token()
+
+
+def _security(connection: Connection) -> dict[str, Any]:
+    security = dict(connection.security)
+    token = security.pop("token", None)
+    return security if token is None else {**security, "sasl_oauth_token_provider": _TokenProvider(token)}
 
 
 def _foreign(partition: Partition) -> Any:

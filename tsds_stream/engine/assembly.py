@@ -1,0 +1,167 @@
+"""The world that the settings describe: where documents and examples come from, and where revisions go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tsds_stream.codecs import Decoder, Needs
+from tsds_stream.config import Settings
+from tsds_stream.durable import Disk
+from tsds_stream.embedding.base import Embedder
+from tsds_stream.engine.late import TargetReader
+from tsds_stream.engine.stop import Stop
+from tsds_stream.exit_status import CommandError, ExitStatus
+from tsds_stream.logs import Log
+from tsds_stream.streams.base import Sink, Source
+from tsds_stream.streams.clocks import wall_clock
+from tsds_stream.streams.directory import DirectorySink
+from tsds_stream.streams.kafka.settings import KafkaSourceSettings
+from tsds_stream.streams.settings import DirectorySinkSettings
+from tsds_stream.streams.sources import open_source
+from tsds_stream.streams.targets import TargetFile
+
+if TYPE_CHECKING:
+    from tsds_stream.streams.kafka.connection import Connection
+
+
+@dataclass(slots=True)
+class World:
+    """What an engine works with.
+
+    Attributes:
+        open_source: a new instance of the documents' source.
+        closing: called when nothing is in use any more.
+    """
+
+    open_source: Callable[[], Source]
+    sink: Sink
+    readers: dict[str, TargetReader]
+    closing: list[Callable[[], object]] = field(default_factory=list)
+
+
+def needs_of(settings: Settings) -> Needs:
+    """What every record must bring."""
+    return "embedding" if settings.embedder.kind == "precomputed" else "either"
+
+
+def uses_kafka(settings: Settings) -> bool:
+    """Whether any of it is in topics."""
+    from_topic = any(one.targets is None for one in settings.target_sets)
+    return from_topic or settings.source.kind == "kafka" or settings.sink.kind == "kafka"
+
+
+def assemble(settings: Settings, embedder: Embedder, state: Path, disk: Disk, log: Log, stop: Stop) -> World:
+    """Open what the settings name; nothing is read or written yet.
+
+    Args:
+        state: the state directory, where a source of files keeps its journal.
+        disk: where a test injects faults.
+
+    Raises:
+        CommandError: the topics are not as they must be, or the client library is not installed.
+        SinkError: the directory has a writer, or cannot be made.
+    """
+    connection = _connection(settings, log) if uses_kafka(settings) else None
+    readers: dict[str, TargetReader] = {}
+    closing: list[Callable[[], object]] = []
+    for one in settings.target_sets:
+        if one.targets is not None:
+            readers[one.name] = TargetFile(one.targets, Decoder(needs=needs_of(settings)))
+    followed = [one.name for one in settings.target_sets if one.targets is None]
+    if connection is not None and followed:
+        from tsds_stream.streams.kafka.targets import TargetTopic
+
+        topic = TargetTopic(connection, _named(settings.kafka.topics.targets), Decoder(needs=needs_of(settings)), log)
+        closing.append(topic.close)
+        readers |= {name: topic.reader(name, stop) for name in followed}
+    sink, close = _sink(settings, connection, disk, log)
+    return World(_opener(settings, connection, embedder, state, disk, log), sink, readers, [*close, *closing])
+
+
+def _connection(settings: Settings, log: Log) -> Connection:
+    """How to reach the brokers, after a look at the topics."""
+    try:
+        from tsds_stream.streams.kafka.topics import look
+    except ModuleNotFoundError as error:
+        sentence = f"Kafka needs the package {error.name}: pip install 'tsds-stream[kafka]'"
+        raise CommandError(sentence, ExitStatus.USAGE) from error
+    from tsds_stream.streams.kafka.connection import connection_of
+
+    connection = connection_of(settings.kafka)
+    look(connection, settings, log)
+    return connection
+
+
+def _opener(
+    settings: Settings, connection: Connection | None, embedder: Embedder, state: Path, disk: Disk, log: Log
+) -> Callable[[], Source]:
+    source = settings.source
+    if connection is None or not isinstance(source, KafkaSourceSettings):
+        assert not isinstance(source, KafkaSourceSettings)
+        return lambda: open_source(source, state, dimension=embedder.dimension, needs=needs_of(settings), disk=disk)
+    from tsds_stream.streams.kafka.source import KafkaSource
+
+    kafka = settings.kafka
+
+    def decoder() -> Decoder:
+        return Decoder(
+            dimension=embedder.dimension, needs=needs_of(settings), max_future=source.max_future, clock=wall_clock
+        )
+
+    return lambda: KafkaSource(
+        connection,
+        kafka.topics.documents,
+        decoder(),
+        max_document_bytes=source.max_document_bytes,
+        accept_gap=source.accept_gap,
+        topic_check_interval=source.topic_check_interval,
+    )
+
+
+def _sink(
+    settings: Settings, connection: Connection | None, disk: Disk, log: Log
+) -> tuple[Sink, list[Callable[[], object]]]:
+    sink = settings.sink
+    if isinstance(sink, DirectorySinkSettings):
+        directory = DirectorySink(sink.path, keep_revisions=sink.keep_revisions, selection_file=sink.jsonl, disk=disk)
+        return directory, []
+    assert connection is not None
+    from tsds_stream.streams.kafka.sink import KafkaSink
+
+    kafka = settings.kafka
+    closing: list[Callable[[], object]] = []
+    if sink.directory is not None:
+        from tsds_stream.streams.kafka.mirror import SelectionMirror
+
+        mirror = SelectionMirror(
+            connection,
+            kafka.topics.selection,
+            kafka.topics.revisions,
+            [one.name for one in settings.target_sets],
+            Path(sink.directory),
+            keep_revisions=sink.keep_revisions,
+            log=log,
+        )
+        mirror.start()
+        closing.append(mirror.close)
+    published = KafkaSink(
+        connection,
+        transactional_id=kafka.transactional_id,
+        group_id=kafka.group_id,
+        selection=kafka.topics.selection,
+        revisions=kafka.topics.revisions,
+        dead_letters=kafka.topics.dead_letters,
+        documents=kafka.topics.documents if settings.source.kind == "kafka" else None,
+        payload=sink.payload,
+        transaction_timeout=kafka.transaction_timeout,
+        startup_timeout=kafka.startup_timeout,
+    )
+    return published, closing
+
+
+def _named(topic: str | None) -> str:
+    assert topic is not None  # the settings refuse a set without a file and without a topic
+    return topic
