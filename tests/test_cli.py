@@ -70,7 +70,8 @@ def test_options_that_cannot_work_are_told_together_by_their_names_on_the_comman
         "tsds-stream: 3 problems in the configuration:",
         '--budget: "0" is not accepted; expected a whole number of at least 1 or "none"',
         '--alpha: "2" is not accepted; expected "auto" or a number above 0 and below 1',
-        "--targets is missing: file or directory of target examples",
+        "--targets is missing: file or directory of target examples; not needed where they come from a topic, "
+        "[kafka.topics] targets",
     ]
 
 

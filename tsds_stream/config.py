@@ -8,22 +8,22 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import InitErrorDetails
 
 from tsds_stream.configuration.errors import ConfigurationError, problems_of
 from tsds_stream.configuration.layers import Layers, Override
 from tsds_stream.configuration.options import sections_of
+from tsds_stream.configuration.table import Table
 from tsds_stream.embedding.settings import EmbedderSettings, StaticSettings
 from tsds_stream.logs import Level, LogFormat
 from tsds_stream.selection.settings import SelectorConfig
-from tsds_stream.streams.settings import FileSourceSettings
+from tsds_stream.streams.kafka.contradictions import contradictions
+from tsds_stream.streams.kafka.settings import KafkaSettings
+from tsds_stream.streams.settings import DirectorySinkSettings, FileSourceSettings, SinkSettings, SourceSettings
 from tsds_stream.units import Seconds
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
 class TargetSet(SelectorConfig):
@@ -35,23 +35,19 @@ class TargetSet(SelectorConfig):
         max_length=200,
         description="name of the set; part of every record",
     )
-    targets: str = Field(min_length=1, description="file or directory of target examples")
+    targets: str | None = Field(
+        None,
+        min_length=1,
+        description="file or directory of target examples; not needed where they come from a topic, [kafka.topics] "
+        "targets",
+    )
 
     def selector_config(self) -> SelectorConfig:
         """The part that the numerical core takes."""
         return SelectorConfig.model_validate(self.model_dump(include=set(SelectorConfig.model_fields)))
 
 
-class SinkSettings(_Section):
-    """Where revisions are published."""
-
-    kind: Literal["directory"] = Field("directory", description="directory: numbered snapshots in a folder")
-    path: str = Field("selection/", min_length=1, description="folder of the published revisions")
-    keep_revisions: int = Field(100, ge=1, description="revisions kept on disk; older ones are deleted")
-    jsonl: bool = Field(False, description="also write the whole selection to selection.jsonl at each revision")
-
-
-class PublishSettings(_Section):
+class PublishSettings(Table):
     """When a new revision is made, and what is sent again."""
 
     interval: Annotated[Seconds, Field(gt=0)] = Field(
@@ -62,38 +58,77 @@ class PublishSettings(_Section):
     )
 
 
-class StateSettings(_Section):
+class StateSettings(Table):
     """What survives a restart."""
 
     directory: str = Field("state/", min_length=1, description="folder of checkpoints and of the candidates' texts")
     checkpoint_interval: Annotated[Seconds, Field(gt=0)] = Field(30.0, description="time between two checkpoints")
 
 
-class LoggingSettings(_Section):
+class LoggingSettings(Table):
     """What is written to stderr when no terminal is attached."""
 
     level: Level = Field("info", description="the least important level that is written")
     format: LogFormat = Field("text", description="text: key=value; json: one object per line")
 
 
-class Settings(_Section):
-    """The whole configuration. Build it with `load_settings`, which collects all errors."""
+class Settings(Table):
+    """The whole configuration. Build it with `load_settings`, which collects all errors.
 
-    source: FileSourceSettings = Field(default_factory=FileSourceSettings)
+    A check of several sections belongs to the last of them: it sees those above it that are sound."""
+
+    source: SourceSettings = Field(default_factory=FileSourceSettings, description="Where documents are read from.")
+    sink: SinkSettings = Field(default_factory=DirectorySinkSettings, description="Where revisions are published.")
+    kafka: KafkaSettings = Field(default_factory=KafkaSettings)
     embedder: EmbedderSettings = Field(default_factory=StaticSettings, description="How texts become vectors.")
     target_sets: list[TargetSet] = Field(min_length=1)
-    sink: SinkSettings = Field(default_factory=SinkSettings)
     publish: PublishSettings = Field(default_factory=PublishSettings)
     state: StateSettings = Field(default_factory=StateSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
 
-    @model_validator(mode="after")
-    def _names_differ(self) -> Settings:
-        names = [target_set.name for target_set in self.target_sets]
+    @property
+    def uses_kafka(self) -> bool:
+        """Whether anything is read from or written to topics."""
+        from_topic = any(target_set.targets is None for target_set in self.target_sets)
+        return from_topic or "kafka" in (self.source.kind, self.sink.kind)
+
+    @field_validator("sink")
+    @classmethod
+    def _can_refer(cls, sink: SinkSettings, others: ValidationInfo) -> SinkSettings:
+        source = others.data.get("source")
+        if source and sink.kind == "kafka" and sink.payload == "reference" and source.kind != "kafka":
+            raise ValueError('payload = "reference" needs [source] kind = "kafka": only topics can be referred to')
+        return sink
+
+    @field_validator("kafka")
+    @classmethod
+    def _agrees_where_it_is_used(cls, kafka: KafkaSettings, others: ValidationInfo) -> KafkaSettings:
+        ends = [others.data[end].kind for end in ("source", "sink") if end in others.data]
+        if ("kafka" in ends or kafka.topics.targets is not None) and (problems := contradictions(kafka)):
+            raise ValueError("; ".join(problems))
+        return kafka
+
+    @field_validator("target_sets")
+    @classmethod
+    def _names_differ(cls, target_sets: list[TargetSet]) -> list[TargetSet]:
+        names = [target_set.name for target_set in target_sets]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"target_sets: each needs a name of its own, and {', '.join(twice)} is used twice")
-        return self
+            raise ValueError(f"each needs a name of its own, and {', '.join(twice)} is used twice")
+        return target_sets
+
+    @field_validator("target_sets")
+    @classmethod
+    def _targets_come_from_somewhere(cls, target_sets: list[TargetSet], others: ValidationInfo) -> list[TargetSet]:
+        kafka = others.data.get("kafka")
+        missing = [
+            InitErrorDetails(type="missing", loc=(number, "targets"), input=None)
+            for number, target_set in enumerate(target_sets)
+            if target_set.targets is None and kafka is not None and kafka.topics.targets is None
+        ]
+        if missing:
+            raise ValidationError.from_exception_data("target_sets", missing)
+        return target_sets
 
 
 SECTIONS = sections_of(Settings)

@@ -52,13 +52,15 @@ def select_once(settings: Settings, documents: Sequence[str], scratch: Path, *, 
     """Read all `documents` (files, directories or "-") and select for the first target set.
 
     Args:
-        settings: their `source.path` is not used.
+        settings: with a source of files; its `path` is not used.
         scratch: an empty directory for the texts of candidates.
 
     Raises:
         CommandError: nothing can be selected, or the pass was interrupted.
     """
     target_set = settings.target_sets[0]
+    if target_set.targets is None:
+        raise CommandError("--targets is missing: selecting once needs a file of target examples", ExitStatus.USAGE)
     sink = MemorySink()
     targets = TargetFile(target_set.targets, Decoder())
     embedder, stop = create(settings.embedder), Stop()
@@ -128,6 +130,7 @@ class MemorySink:
 def _open(settings: Settings, documents: Sequence[str], dimension: int) -> Source:
     needs: Needs = "embedding" if settings.embedder.kind == "precomputed" else "either"
     sources = []
+    assert settings.source.kind == "files"
     for path in documents:
         one = settings.source.model_copy(update={"path": path, "follow": False})
         sources.append(open_source(one, None, dimension=dimension, needs=needs))

@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tsds_stream.exit_status import ExitStatus
+
+if TYPE_CHECKING:
+    from tsds_stream.config import Settings
 
 USAGE = "--print-default | --check FILE [--json] | --reference"
 DESCRIPTION = "Print the default configuration, check a configuration file, or print the reference of all options."
@@ -34,7 +38,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     from tsds_stream.configuration.reference import default_file, reference
 
     if arguments.print_default:
-        print(default_file(SECTIONS, {"targets": "targets.jsonl"}), end="")
+        print(default_file(SECTIONS, {("target_sets", "targets"): "targets.jsonl"}), end="")
     elif arguments.reference:
         print(reference(SECTIONS), end="")
     else:
@@ -49,15 +53,31 @@ def _check(file: Path, as_json: bool) -> None:
     if as_json:
         print(settings.model_dump_json(indent=2))
         return
-    sets = ", ".join(f"{target_set.name} (targets {target_set.targets})" for target_set in settings.target_sets)
     print(f"{file} is sound.")
-    print(f"  documents    {settings.source.path}{', followed' if settings.source.follow else ''}")
-    print(f"  target sets  {sets}")
-    print(f"  embedder     {settings.embedder.kind}")
-    print(f"  selection    {settings.sink.path}")
-    print(f"  state        {settings.state.directory}")
-    missing = [settings.source.path] if settings.source.path != "-" else []
-    missing += [target_set.targets for target_set in settings.target_sets]
-    for path in missing:
+    for what, where in _overview(settings).items():
+        print(f"  {what:<12} {where}")
+    for path in _files_needed(settings):
         if not os.path.exists(path):
             print(f"note: {path} does not exist here (relative paths start at the working directory)")
+
+
+def _overview(settings: Settings) -> dict[str, str]:
+    source, sink, kafka = settings.source, settings.sink, settings.kafka
+    documents = f"topic {kafka.topics.documents}"
+    if source.kind == "files":
+        documents = f"{source.path}{', followed' if source.follow else ''}"
+    selection = f"{sink.directory}" if sink.kind == "directory" else f"topic {kafka.topics.selection} ({sink.payload})"
+    if sink.kind == "kafka" and sink.directory is not None:
+        selection += f" and {sink.directory}"
+    topic = f"topic {kafka.topics.targets}"
+    sets = ", ".join(f"{one.name} (targets {one.targets or topic})" for one in settings.target_sets)
+    overview = {"documents": documents, "target sets": sets, "embedder": settings.embedder.kind, "selection": selection}
+    if settings.uses_kafka:
+        overview["brokers"] = f"{kafka.bootstrap_servers} ({kafka.security_protocol})"
+    return overview | {"state": settings.state.directory}
+
+
+def _files_needed(settings: Settings) -> list[str]:
+    files = [settings.source.path] if settings.source.kind == "files" and settings.source.path != "-" else []
+    files += [one.targets for one in settings.target_sets if one.targets is not None]
+    return files + (settings.kafka.files() if settings.uses_kafka else [])

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="the summary as JSON on stdout")
     parser.add_argument("--quiet", action="store_true", help="no summary and no progress bar")
     add_options(parser, SECTIONS["target_sets"], "selection", names={"name": "--set"})
-    add_options(parser, SECTIONS["source"], "reading", only=("max_document_bytes", "max_future"))
+    add_options(parser, SECTIONS["source"], "reading", only=("max_document_bytes", "max_future"), kind="files")
     add_options(parser, SECTIONS["embedder"], "embedder", "embedder-", {"kind": "--embedder"})
 
 
@@ -69,7 +69,9 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     from tsds_stream.configuration.layers import Override
 
     given = {override.option for override in arguments.overrides}
-    overrides = list(arguments.overrides)
+    # It reads the files that it is given and writes one, whatever an environment says about a daemon beside it.
+    ends = [Override("source", "kind", "files", "select"), Override("sink", "kind", "directory", "select")]
+    overrides = [*ends, *arguments.overrides]
     if "token_budget" in given and "budget" not in given:
         overrides.append(Override("target_sets", "budget", "none", "--budget"))  # tokens alone decide
     elif "budget" not in given:

@@ -18,9 +18,10 @@ def add_options(
     names: Mapping[str, str] | None = None,
     only: Collection[str] | None = None,
     without: Collection[str] = (),
+    kind: str | None = None,
     defaults: bool = True,
 ) -> None:
-    """Add `--{prefix}{option}` for the options of a section.
+    """Add `--{prefix}{option}` for the options of a section; but none for a secret, which others could see there.
 
     A true-or-false option gets two flags: `--name` and `--no-name`, or those of a name like `--follow/--once`. Values
     stay text: the settings tree judges them, together with those of the file and the environment.
@@ -28,16 +29,18 @@ def add_options(
     Args:
         names: other names for some of them.
         only, without: which of them.
+        kind: of a section with kinds: only what this one has.
         defaults: False: the help does not mention them, because the values of a state take their place.
     """
     group = parser.add_argument_group(title)
     for name in section.names():
         if (only is not None and name not in only) or name in without:
             continue
+        variants = [one for one in section.options if one.name == name and (kind is None or kind in one.kinds)]
+        if not variants or variants[0].secret:
+            continue
         flag = (names or {}).get(name) or f"--{prefix}{name}".replace("_", "-")
-        option = section.option(name)
-        assert option is not None
-        kinds = [kind for variant in section.options if variant.name == name for kind in variant.kinds]
+        option = variants[0]
         boolean = {"nargs": 0} if option.boolean else {"metavar": _metavar(option)}
         flags = _both(flag) if option.boolean else [flag]
         group.add_argument(
@@ -45,7 +48,7 @@ def add_options(
             action=_Record,
             dest="overrides",
             option=option,
-            help=_help(option, kinds, defaults),
+            help=_help(variants, len(section.kinds) if kind is None else 1, defaults),
             default=[],
             **boolean,
         )
@@ -76,10 +79,17 @@ def _both(flag: str) -> list[str]:
     return [on, off or f"--no-{on[2:]}"]
 
 
-def _help(option: Option, kinds: Sequence[str], defaults: bool) -> str:
-    parts = [f"{', '.join(kinds)}: {option.description}" if kinds else option.description]
-    if defaults and option.default is not REQUIRED and not kinds and not option.boolean:
-        parts.append(f"(default: {option.shown_default})")
+def _help(variants: Sequence[Option], kinds: int, defaults: bool) -> str:
+    """What an option means, for which kinds where not for all of them, and its default where they agree on one."""
+    option = variants[0]
+    owners = [owner for variant in variants for owner in variant.kinds]
+    parts = [f"{', '.join(owners)}: {option.description}" if len(owners) < kinds and owners else option.description]
+    shown = {variant.shown_default for variant in variants if variant.default is not REQUIRED}
+    if defaults and not option.boolean and len(shown) == 1 and "" not in shown:
+        parts.append(f"(default: {shown.pop()})")
+    elif defaults and len(shown) > 1:
+        each = (f"{', '.join(variant.kinds)}: {variant.shown_default or 'required'}" for variant in variants)
+        parts.append(f"(default, {'; '.join(each)})")
     return " ".join(part for part in parts if part).replace("%", "%%")
 
 

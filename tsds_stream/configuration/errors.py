@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
-from tsds_stream.configuration.options import Section, sections_of, shown
+from tsds_stream.configuration.options import Section, section_at, sections_of, shown
 from tsds_stream.exit_status import CommandError, ExitStatus
 
 if TYPE_CHECKING:
@@ -27,20 +28,27 @@ class ConfigurationError(CommandError):
 
 def problems_of(error: ValidationError, tree: dict[str, Any], layers: Layers, model: type[BaseModel]) -> list[str]:
     """A sentence for each problem, also for those that validation sees only once the first ones are gone."""
-    describe = _Describer(tree, layers, sections_of(model))
-    problems = list(describe.all_of(error))
-    reduced = _without(tree, describe.bad)
-    if describe.bad and reduced != tree:
-        try:
-            model.model_validate(reduced)
-        except ValidationError as second:
-            names = [str(path[-1]) for path in describe.bad]
-            problems += [
-                problem
-                for problem in _Describer(reduced, layers, sections_of(model)).all_of(second)
-                if problem not in problems and not any(name in problem for name in names)  # perhaps our own doing
-            ]
+    problems: list[str] = []
+    names: list[str] = []
+    failure: ValidationError | None = error
+    while failure is not None:
+        describe = _Describer(tree, layers, sections_of(model))
+        for problem in describe.all_of(failure):
+            if problem not in problems and not any(name in problem for name in names):  # perhaps our own doing
+                problems.append(problem)
+        names += [str(path[-1]) for path in describe.bad]
+        reduced = _without(tree, describe.bad)
+        failure = _failure(model, reduced) if reduced != tree else None
+        tree = reduced
     return problems
+
+
+def _failure(model: type[BaseModel], tree: dict[str, Any]) -> ValidationError | None:
+    try:
+        model.model_validate(tree)
+    except ValidationError as error:
+        return error
+    return None
 
 
 class _Describer:
@@ -55,9 +63,18 @@ class _Describer:
                 message = details["msg"].removeprefix("Value error, ")
                 place = self._place(path)
                 yield from (f"{place}{part}" for part in message.split("; "))
+                self.bad += self._named_in(message, path)
             elif path not in self.bad:  # a union complains once per member
                 self.bad.append(path)
+                if details["type"] == "union_tag_invalid":
+                    path = (*path, "kind")
                 yield self._sentence(path, details["type"], details["msg"].removeprefix("Value error, "))
+
+    def _named_in(self, message: str, path: Path_) -> list[Path_]:
+        """The options that a contradiction is about."""
+        table = self._value(path)
+        options = table if isinstance(table, dict) and path else ()
+        return [(*path, name) for name in options if name != "kind" and re.search(rf"\b{re.escape(name)}\b", message)]
 
     def _path(self, location: tuple[int | str, ...]) -> Path_:
         """The place in the tree; pydantic adds the names of union members to it."""
@@ -91,7 +108,7 @@ class _Describer:
         """Where to look, in front of a sentence: `tsds.toml: [[target_sets]] "default" `."""
         if not path:
             return f"{self._layers.file}: " if self._layers.file else ""
-        section = self._sections.get(str(path[0]))
+        section = section_at(self._sections, path)
         if section is None:
             return self._place(())
         return f"{self._place(())}{section.heading}{self._item(path)} "
@@ -105,12 +122,12 @@ class _Describer:
         return f' "{name}":' if name else f" number {path[1]}:"
 
     def _sentence(self, path: Path_, code: str, message: str) -> str:
-        section = self._sections.get(str(path[0]))
+        section = section_at(self._sections, path)
         if section is None:
             return f"{self._place(())}{_unknown(str(path[0]), 'section', list(self._sections))}"
         if code == "missing":
             return self._missing(path, section)
-        rest = [str(step) for step in path[1:] if not isinstance(step, int)]
+        rest = [str(step) for step in path[len(section.path) :] if not isinstance(step, int)]
         value = self._value(path)
         if not rest:
             return f"{self._place(())}{section.heading} must be a table, not {shown(value)}"
@@ -132,7 +149,8 @@ class _Describer:
             return f"{self._place(())}{section.heading} is missing: {section.description}"
         option = section.option(name, self._kind(path))
         meaning = f": {option.description}" if option else ""
-        meaning += f"; expected {option.accepted}" if option and option.accepted != "a text" else ""
+        accepted = option.accepted.removesuffix(' or "none"') if option else ""
+        meaning += f"; expected {accepted}" if accepted not in ("", "a text") else ""
         flag = self._layers.names.get((section.name, name))
         return f"{flag or self._place(path) + name} is missing{meaning}"
 
@@ -142,6 +160,7 @@ class _Describer:
 
     def _unknown_option(self, section: Section, name: str, kind: str | None) -> str:
         here = [option.name for option in section.options if not option.kinds or kind in option.kinds]
+        here += [other.path[-1] for other in self._sections.values() if other.path[:-1] == section.path]
         other_kinds = [option.kinds[0] for option in section.options if option.name == name and option.kinds]
         if other_kinds:
             return f"{name} is an option of kind = {' and '.join(map(_quoted, other_kinds))}, and this is {kind!r}"

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from tsds_stream.configuration.errors import ConfigurationError
-from tsds_stream.configuration.options import ENVIRONMENT_PREFIX, Section
+from tsds_stream.configuration.options import ENVIRONMENT_PREFIX, Section, section_at
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -54,6 +54,7 @@ class Layers:
         except tomllib.TOMLDecodeError as error:
             raise ConfigurationError([f"{file}: this is not TOML: {error}"]) from None
         self.file = str(file)
+        self._refuse_secrets()
 
     def add_environment(self, environment: Mapping[str, str]) -> None:
         """Take every `TSDS_STREAM_SECTION__OPTION`. Other variables with the prefix belong to somebody else (a
@@ -67,18 +68,17 @@ class Layers:
             if not name.upper().startswith(ENVIRONMENT_PREFIX):
                 continue
             path = [part.lower() for part in name[len(ENVIRONMENT_PREFIX) :].split("__")]
-            if len(path) == 1:
-                if name.upper().replace("_", "") in ours:
-                    meant = ours[name.upper().replace("_", "")]
-                    self.problems.append(f"{name}: a section and its option are joined by two underscores: {meant}")
-                continue
-            self._set_variable(name, path, _decoded(environment[name]))
+            meant = ours.get(name.upper().replace("_", ""), name.upper())
+            if meant != name.upper():
+                self.problems.append(f"{name}: a section and its option are joined by two underscores: {meant}")
+            elif len(path) > 1:
+                self._set_variable(name, path, environment[name])
 
     def add_overrides(self, overrides: Sequence[Override]) -> None:
         """Take the options of the command line; those of a target set need that there is only one."""
         for section, option, value, name in sorted(overrides, key=lambda override: override.option != "kind"):
             if not self._sections[section].repeated:
-                self._set((section, option), value, name)
+                self._set((*self._sections[section].path, option), value, name)
             elif len(self._items(section)) > 1:
                 self.problems.append(
                     f"{name} is for one target set, and {self.file} has {len(self._items(section))}; set it there"
@@ -91,11 +91,8 @@ class Layers:
         for name, section in self._sections.items():
             if section.repeated and self.file is None:
                 self._tree.setdefault(name, [{}])  # so that what is missing is an option, not a table
-            tables = self._items(name) if section.repeated else [self._tree.get(name)]
-            for table in tables:
-                if not isinstance(table, dict):
-                    continue
-                if section.default_kind is not None and table:
+            for table in self._tables(section):
+                if section.default_kind is not None:
                     table.setdefault("kind", section.default_kind)
                 for key, value in table.items():
                     option = section.option(key, table.get("kind"))
@@ -107,12 +104,28 @@ class Layers:
         """The variable or command line option that set this value; None: the file, or nobody."""
         return self._origins.get(path)
 
-    def _set_variable(self, name: str, path: list[str], value: Any) -> None:
-        section = self._sections.get(path[0])
+    def _refuse_secrets(self) -> None:
+        """A configuration file is copied, shown and committed; a secret has places of its own."""
+        for section in self._sections.values():
+            for option in section.options:
+                for table in self._tables(section):
+                    if option.secret and table.get(option.name, "none") != "none":
+                        self.problems.append(
+                            f"{self.file}: {section.heading} {option.name} is a secret, and secrets do not belong into "
+                            f"this file: name a file that holds it with {option.name}_file, or set "
+                            f"{section.variable(option.name)}"
+                        )
+
+    def _set_variable(self, name: str, path: list[str], text: str) -> None:
+        section = section_at(self._sections, path)
+        option = section.option(path[-1]) if section else None
+        value = text if option and option.secret else _decoded(text)
         if section is None:
             near = get_close_matches(path[0], self._sections, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(self._sections)}"
             self.problems.append(f"{name}: there is no section {path[0]!r}; {hint}")
+        elif tuple(path) == section.path:
+            self.problems.append(f"{name}: {section.heading} is a table; set its options one by one")
         elif not section.repeated:
             self._set(tuple(path), value, name)
         elif len(path) < 3:
@@ -123,6 +136,13 @@ class Layers:
                 self.problems.append(f"{name}: there is no {path[0]} number or name {path[1]!r}")
             else:
                 self._set((path[0], index, *path[2:]), value, name)
+
+    def _tables(self, section: Section) -> list[dict[str, Any]]:
+        """What is given for a section: one table, none, or several."""
+        node: Any = self._tree
+        for step in section.path:
+            node = node.get(step) if isinstance(node, dict) else None
+        return [table for table in (node if isinstance(node, list) else [node]) if isinstance(table, dict)]
 
     def _items(self, section: str) -> list[Any]:
         items = self._tree.get(section)
@@ -144,7 +164,8 @@ class Layers:
             elif not isinstance(table.get(step), (list if isinstance(following, int) else dict)):
                 table[step] = [] if isinstance(following, int) else {}
             table = table[step]
-        if path[-1] == "kind" and table.get("kind", self._sections[str(path[0])].default_kind) != value:
+        section = section_at(self._sections, path)
+        if section and path[-1] == "kind" and table.get("kind", section.default_kind) != value:
             table.clear()  # another kind has other options: those of the layer below were not meant for it
         table[path[-1]] = value
         self._origins[path] = name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -43,12 +44,17 @@ class Option:
 class Section:
     """A table of the configuration file."""
 
-    name: str
+    name: str  # "kafka", "kafka.topics"
     description: str
     repeated: bool  # [[name]]
     default_kind: str | None  # of a section whose options depend on its `kind`
     options: tuple[Option, ...]
     kinds: dict[str, str] = field(default_factory=dict)  # of such a section: kind -> description
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """Where it is in the settings tree."""
+        return tuple(self.name.split("."))
 
     @property
     def heading(self) -> str:
@@ -67,12 +73,25 @@ class Section:
     def variable(self, name: str) -> str:
         """The environment variable of an option; target sets are told apart by number (or name)."""
         index = "0__" if self.repeated else ""
-        return f"{ENVIRONMENT_PREFIX}{self.name}__{index}{name}".upper()
+        return f"{ENVIRONMENT_PREFIX}{'__'.join(self.path)}__{index}{name}".upper()
 
 
 def sections_of(tree: type[BaseModel]) -> dict[str, Section]:
-    """The sections of a settings tree, by name, in their order."""
-    return {name: _section(name, info) for name, info in tree.model_fields.items()}
+    """The sections of a settings tree, by name, in their order; those inside another one follow it."""
+    found: dict[str, Section] = {}
+    for name, info in tree.model_fields.items():
+        found[name] = _section(name, info)
+        for model in _models_of(info)[1]:
+            found |= {
+                f"{name}.{inner}": _section(f"{name}.{inner}", inside) for inner, inside in _tables(model).items()
+            }
+    return found
+
+
+def section_at(sections: Mapping[str, Section], path: Sequence[int | str]) -> Section | None:
+    """The innermost section that a path in the settings tree leads into."""
+    inner = sections.get(".".join(map(str, path[:2])))
+    return inner or (sections.get(str(path[0])) if path else None)
 
 
 def shown(value: Any, unit: str | None = None) -> str:
@@ -94,14 +113,12 @@ def shown(value: Any, unit: str | None = None) -> str:
 
 
 def _section(name: str, info: FieldInfo) -> Section:
-    annotation: Any = info.annotation
-    repeated = get_origin(annotation) is list
-    models = [get_args(annotation)[0]] if repeated else _models(annotation)
+    repeated, models = _models_of(info)
     kinds = {kind: _documentation(model) for model in models for kind in _kind(model)} if len(models) > 1 else {}
     options = []
     for model in models:
         for field_name, field_info in _own_fields_first(model):
-            if not (kinds and field_name == "kind"):
+            if not (kinds and field_name == "kind") and field_name not in _tables(model):
                 options.append(_option(name, field_name, field_info, _kind(model) if kinds else ()))
     if not kinds:
         return Section(name, _documentation(models[0]), repeated, None, tuple(options))
@@ -114,6 +131,22 @@ def _own_fields_first(model: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
     """The fields of a model: those that it adds to its base come first."""
     inherited = {name for base in model.__mro__[1:] for name in getattr(base, "model_fields", {})}
     return sorted(model.model_fields.items(), key=lambda item: item[0] in inherited)
+
+
+def _models_of(info: FieldInfo) -> tuple[bool, list[type[BaseModel]]]:
+    """Whether there may be several such tables, and what is in one."""
+    annotation: Any = info.annotation
+    repeated = get_origin(annotation) is list
+    return repeated, [get_args(annotation)[0]] if repeated else _models(annotation)
+
+
+def _tables(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The tables inside a table."""
+    return {
+        name: info
+        for name, info in model.model_fields.items()
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)
+    }
 
 
 def _documentation(model: type[BaseModel]) -> str:

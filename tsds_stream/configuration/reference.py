@@ -16,9 +16,9 @@ def reference(sections: Mapping[str, Section]) -> str:
     return "\n".join(_reference_lines(sections)) + "\n"
 
 
-def default_file(sections: Mapping[str, Section], required: Mapping[str, Any]) -> str:
-    """A TOML file with every option at its default; `required` has an example for those that have none."""
-    return "\n".join(_file_lines(sections, required)) + "\n"
+def default_file(sections: Mapping[str, Section], examples: Mapping[tuple[str, str], Any]) -> str:
+    """A TOML file with every option at its default; `examples` has values, by section and option, that replace some."""
+    return "\n".join(_file_lines(sections, examples)) + "\n"
 
 
 def _reference_lines(sections: Mapping[str, Section]) -> Iterator[str]:
@@ -48,20 +48,23 @@ def _reference_lines(sections: Mapping[str, Section]) -> Iterator[str]:
                 yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _file_lines(sections: Mapping[str, Section], required: Mapping[str, Any]) -> Iterator[str]:
+def _file_lines(sections: Mapping[str, Section], examples: Mapping[tuple[str, str], Any]) -> Iterator[str]:
     yield "# Configuration of tsds-stream with every default. Delete what you do not change."
     yield "# Relative paths start at the working directory. See also: tsds-stream config --reference"
     for section in sections.values():
         yield from ("", *_comment(section.description), section.heading)
         for option in section.options:
             if not option.kinds or section.default_kind in option.kinds:
-                yield from _file_option(option, required)
+                yield from _file_option(option, examples.get((section.name, option.name), option.default), section)
 
 
-def _file_option(option: Option, required: Mapping[str, Any]) -> Iterator[str]:
+def _file_option(option: Option, value: Any, section: Section) -> Iterator[str]:
+    if option.secret:
+        where = f"not here, but in the environment ({section.variable(option.name)}) or by {option.name}_file"
+        yield from _comment(f"{option.name}: {option.description}; {where}")
+        return
     choices = "" if len(option.choices) < 2 else f" ({option.accepted})"
     yield from _comment(option.description + choices)
-    value = required[option.name] if option.default is REQUIRED else option.default
     if value is None:
         yield f'{option.name} = "none"'
     elif option.unit and not isinstance(value, str):

@@ -133,6 +133,11 @@ class KafkaSettings(Table):
         """Whether connections use TLS."""
         return self.security_protocol in ("SSL", "SASL_SSL")
 
+    def files(self) -> list[str]:
+        """The files that are named here."""
+        given = self.model_dump(exclude={"topics"}).items()
+        return [value for option, value in given if option.endswith("file") and value is not None]
+
     def sasl_secret(self) -> str | None:
         """The password to log in with. Raises `CommandError` when its file cannot be read."""
         return _secret(self.sasl_password, self.sasl_password_file, "sasl_password_file")
