@@ -8,7 +8,7 @@ from types import TracebackType
 
 from tests.kafka.jars import chosen_version
 from tests.kafka.node import Node, free_port
-from tests.kafka.settings import PLAIN, cluster_id, server_settings
+from tests.kafka.settings import INTERNAL, PLAIN, cluster_id, server_settings
 from tests.kafka.topics import Topics
 
 
@@ -33,10 +33,10 @@ class Broker(Topics):
         advertised: int | None = None,
         format_arguments: Sequence[str] = (),
     ) -> None:
-        protocols = {PLAIN: PLAIN, **(listeners or {})}
+        protocols = {INTERNAL: PLAIN, PLAIN: PLAIN, **(listeners or {})}
         self.ports = {name: free_port() for name in protocols}
         self.port = self.ports[PLAIN]
-        super().__init__(f"127.0.0.1:{advertised or self.port}")
+        super().__init__(f"127.0.0.1:{advertised or self.port}", direct=f"127.0.0.1:{self.ports[INTERNAL]}")
         own = server_settings(
             node=1,
             voters={1: free_port()},
@@ -48,7 +48,11 @@ class Broker(Topics):
             folder, version or chosen_version(), {**own, **(settings or {})}, ["-t", cluster_id(), *format_arguments]
         )
         self.version = self.node.version
-        self.node.start()
+        try:
+            self.node.start()
+        except BaseException:
+            self.close()
+            raise
 
     def start(self, timeout: float = 60.0) -> None:
         """Start again on the same data and ports; returns when the server serves."""

@@ -8,14 +8,18 @@ Maven, the tests are skipped and the end of the run says so; with `TSDS_CI=1` th
 from __future__ import annotations
 
 import os
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from tests.kafka.broker import Broker
-from tests.kafka.jars import NotInstalled, chosen_version, installed
+from tests.kafka.cluster import Cluster
+from tests.kafka.jars import chosen_version, installed
+from tests.kafka.security import SecureBroker
 from tests.kafka.shared import shared_broker
 from tests.kafka.topics import Topics
 
@@ -31,7 +35,7 @@ def needs_a_server() -> str:
     return version
 
 
-def refuse(reason: str) -> None:
+def refuse(reason: str) -> NoReturn:
     """Skip, or fail where everything is said to be installed."""
     if os.environ.get("TSDS_CI") == "1":
         pytest.fail(reason, pytrace=False)
@@ -55,13 +59,25 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Topics]:
         yield Topics(given)
         return
     needs_a_server()
-    base = tmp_path_factory.getbasetemp()
-    root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # the bases of workers lie beside each other
-    try:
-        with shared_broker(root / "kafka-broker") as bootstrap:
-            yield Topics(bootstrap)
-    except NotInstalled as error:
-        refuse(SKIPPED + str(error))
+    with shared_broker(run_folder(tmp_path_factory) / "kafka-broker") as ports:
+        yield Topics(f"127.0.0.1:{ports['PLAINTEXT']}")
+
+
+@pytest.fixture(scope="session")
+def secure_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureBroker]:
+    """One for all as well, with listeners that want TLS, a user and a password: see `SecureBroker`."""
+    needs_a_server()
+    if shutil.which("openssl") is None:
+        refuse(SKIPPED + "no openssl is installed, which makes the keys: install it (Debian: openssl)")
+    folder = run_folder(tmp_path_factory) / "kafka-secure"
+    with shared_broker(folder, "secure") as ports:
+        yield SecureBroker(ports, folder / "server")
+
+
+def run_folder(factory: pytest.TempPathFactory) -> Path:
+    """The temporary folder of the test run; those of its workers lie in it."""
+    base = factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 @pytest.fixture
@@ -77,3 +93,20 @@ def own_broker(tmp_path: Path) -> Iterator[Broker]:
     needs_a_server()
     with Broker(tmp_path / "kafka-broker") as broker:
         yield broker
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    """Three servers for this test alone."""
+    needs_a_server()
+    with Cluster(tmp_path / "kafka-cluster") as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def kcat() -> str:
+    """The path of kcat, a client that is not ours."""
+    found = shutil.which("kcat") or shutil.which("kafkacat")
+    if found is None:
+        refuse(SKIPPED + "no kcat is installed: install it (Debian: kcat)")
+    return found

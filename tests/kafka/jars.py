@@ -1,6 +1,6 @@
 """The server's jars: fetched once by Maven into the user's cache, and compared with the checksums kept here.
 
-`brokers/<version>/pom.xml` pins the versions, `brokers/<version>/jars.sha256` says what may run (`sha256sum -c` reads it).
+`brokers/<version>/pom.xml` pins the versions; `jars.sha256` beside it says what may run, as `sha256sum -c` reads it.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ VERSIONS = ("3.9", "4.1")
 JAVA_NEEDED = 17
 
 
-class BrokerUnavailable(Exception):
+class BrokerError(Exception):
     """No broker can be started here; the message says what to install or repair."""
 
 
-class NotInstalled(BrokerUnavailable):
+class NotInstalledError(BrokerError):
     """The machine has no JVM, or neither Maven nor jars that it fetched before."""
 
 
@@ -33,7 +33,7 @@ def chosen_version() -> str:
     """The version of Apache Kafka that `TSDS_TEST_KAFKA_VERSION` asks for."""
     version = os.environ.get("TSDS_TEST_KAFKA_VERSION") or VERSIONS[0]
     if version not in VERSIONS:
-        raise BrokerUnavailable(f"TSDS_TEST_KAFKA_VERSION={version}: there are {' and '.join(VERSIONS)}")
+        raise BrokerError(f"TSDS_TEST_KAFKA_VERSION={version}: there are {' and '.join(VERSIONS)}")
     return version
 
 
@@ -47,12 +47,14 @@ def java() -> str:
     home = os.environ.get("JAVA_HOME")
     path = shutil.which("java", path=f"{home}/bin") if home else shutil.which("java")
     if path is None:
-        raise NotInstalled(f"no Java is installed: install a JRE >= {JAVA_NEEDED} (Debian: openjdk-17-jre-headless)")
+        raise NotInstalledError(
+            f"no Java is installed: install a JRE >= {JAVA_NEEDED} (Debian: openjdk-17-jre-headless)"
+        )
     said = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=60).stderr
     found = re.search(r'version "(\d+)', said)
     if found is None or int(found.group(1)) < JAVA_NEEDED:
         words = said.strip().partition("\n")[0]
-        raise NotInstalled(f"{path} is too old ({words}): install a JRE >= {JAVA_NEEDED}, or set JAVA_HOME")
+        raise NotInstalledError(f"{path} is too old ({words}): install a JRE >= {JAVA_NEEDED}, or set JAVA_HOME")
     return path
 
 
@@ -62,7 +64,7 @@ def installed(version: str) -> str | None:
         java()
         if not _jars(version).is_dir():
             _maven()
-    except NotInstalled as error:
+    except NotInstalledError as error:
         return str(error)
     return None
 
@@ -73,8 +75,8 @@ def libraries(version: str) -> Path:
     Safe when several processes ask at once.
 
     Raises:
-        NotInstalled: there are no jars and no Maven that could fetch them.
-        BrokerUnavailable: Maven could not fetch them, or they are not the listed ones.
+        NotInstalledError: there are no jars and no Maven that could fetch them.
+        BrokerError: Maven could not fetch them, or they are not the listed ones.
     """
     folder = _jars(version)
     with _locked(folder.parent):
@@ -92,7 +94,7 @@ def verify(folder: Path, listed: Path) -> None:
     """Compare every jar of a folder with a list of checksums.
 
     Raises:
-        BrokerUnavailable: a jar differs, is missing, or is not on the list.
+        BrokerError: a jar differs, is missing, or is not on the list.
     """
     expected = {name: digest for digest, name in map(str.split, listed.read_text().splitlines())}
     present = {path.name: path for path in folder.iterdir()}
@@ -103,7 +105,7 @@ def verify(folder: Path, listed: Path) -> None:
         if digest != expected[name]:
             wrong.append(f"{name} has sha256 {digest}, listed is {expected[name]}")
     if wrong:
-        raise BrokerUnavailable(
+        raise BrokerError(
             f"the jars in {folder} are not those of {listed}, and are not run: {'; '.join(wrong)}. "
             "Delete that folder to have them fetched again."
         )
@@ -116,7 +118,7 @@ def _jars(version: str) -> Path:
 def _maven() -> str:
     path = shutil.which("mvn")
     if path is None:
-        raise NotInstalled("no Maven is installed, which fetches the broker: install it (Debian: maven)")
+        raise NotInstalledError("no Maven is installed, which fetches the broker: install it (Debian: maven)")
     return path
 
 
@@ -129,7 +131,7 @@ def _fetch(version: str, folder: Path) -> None:
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=600)
         if done.returncode:
             said = (done.stdout + done.stderr).strip()[-2000:]
-            raise BrokerUnavailable(f"Maven could not fetch Apache Kafka {version} ({' '.join(command)}): {said}")
+            raise BrokerError(f"Maven could not fetch Apache Kafka {version} ({' '.join(command)}): {said}")
         verify(target, BROKERS / version / "jars.sha256")
         target.rename(folder)
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.kafka import reaper
-from tests.kafka.jars import BrokerUnavailable, java, libraries
+from tests.kafka.jars import BrokerError, java, libraries
 
 READY = "Kafka Server started"
 # Small and quick to start: one collector thread, no optimising compiler.
@@ -39,7 +39,7 @@ def free_port() -> int:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
             return port
-    raise BrokerUnavailable("no free port between 20000 and 32000 on 127.0.0.1")
+    raise BrokerError("no free port between 20000 and 32000 on 127.0.0.1")
 
 
 def write_properties(path: Path, settings: Mapping[str, object]) -> None:
@@ -97,7 +97,7 @@ class Node:
         """Return when the server says that it serves.
 
         Raises:
-            BrokerUnavailable: it ended, or did not say so in time; with the end of its log.
+            BrokerError: it ended, or did not say so in time; with the end of its log.
         """
         deadline = time.monotonic() + timeout
         while True:
@@ -107,9 +107,9 @@ class Node:
                 if READY.encode() in log.read():
                     return
             if ended:
-                raise BrokerUnavailable(f"Kafka {self.version} ended while starting:\n{self.log_tail()}")
+                raise BrokerError(f"Kafka {self.version} ended while starting:\n{self.log_tail()}")
             if time.monotonic() > deadline:
-                raise BrokerUnavailable(f"Kafka {self.version} not ready after {timeout:.0f} s:\n{self.log_tail()}")
+                raise BrokerError(f"Kafka {self.version} not ready after {timeout:.0f} s:\n{self.log_tail()}")
             time.sleep(0.02)
 
     def start(self, timeout: float = 60.0) -> None:
@@ -132,8 +132,9 @@ class Node:
             self.kill()
 
     def suspend(self) -> None:
-        """SIGSTOP: connections stay open, nothing answers."""
+        """SIGSTOP: connections stay open, nothing answers. Returns when the last of its threads stands still."""
         self._signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
@@ -156,9 +157,7 @@ class Node:
         command = [*self._run, "kafka.tools.StorageTool", "format", "-c", str(self._properties), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)
         if done.returncode:
-            raise BrokerUnavailable(
-                f"the storage of Kafka {self.version} was not formatted: {done.stdout}{done.stderr}"
-            )
+            raise BrokerError(f"the storage of Kafka {self.version} was not formatted: {done.stdout}{done.stderr}")
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or not self.running:

@@ -1,7 +1,7 @@
 """Nothing that a test starts outlives its process, however that process ends.
 
 A small child holds a pipe to us and a list of process groups. When the pipe closes, by our exit or by our SIGKILL, it
-kills what is left on the list. Unlike a signal on the death of the parent it does not depend on which thread started it.
+kills what is left on the list. Unlike a signal on the death of the parent this does not depend on the starting thread.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import threading
 from contextlib import suppress
 
 _lock = threading.Lock()
-_pipe: subprocess.Popen[bytes] | None = None
+_pipe = -1
 _owner = 0
 
 
@@ -29,19 +29,29 @@ def release(group: int) -> None:
 
 
 def _tell(line: str) -> None:
-    global _pipe, _owner
     with _lock:
-        if _pipe is None or _owner != os.getpid():
-            # Its own session: an interrupt from the terminal must not end it before its work is done.
-            command = [sys.executable, "-I", "-S", __file__]
-            nothing = subprocess.DEVNULL
-            _pipe = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=nothing, stderr=nothing, cwd="/", start_new_session=True
-            )
-            _owner = os.getpid()
-        assert _pipe.stdin is not None
-        _pipe.stdin.write(line.encode())
-        _pipe.stdin.flush()
+        os.write(_connected(), line.encode())
+
+
+def _connected() -> int:
+    """The pipe to the reaper of this process, which is started when it is first needed (or after a fork)."""
+    global _pipe, _owner
+    if _owner != os.getpid():
+        reading, _pipe = os.pipe()
+        nothing = subprocess.DEVNULL
+        # Its own session: an interrupt from the terminal must not end it before its work is done.
+        child = subprocess.Popen(
+            [sys.executable, "-I", "-S", __file__],
+            stdin=reading,
+            stdout=nothing,
+            stderr=nothing,
+            cwd="/",
+            start_new_session=True,
+        )
+        child.returncode = 0  # it is not waited for: it outlives us
+        os.close(reading)
+        _owner = os.getpid()
+    return _pipe
 
 
 def main() -> None:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 
 PLAIN = "PLAINTEXT"
 CONTROLLER = "CONTROLLER"
+# Brokers talk to each other, and to themselves, past a proxy that stands before the listeners of clients.
+INTERNAL = "INTERNAL"
 
 
 def cluster_id() -> str:
@@ -27,7 +29,7 @@ def server_settings(
     Args:
         node: its id, a key of `voters`.
         voters: controller port of every node.
-        listeners: security protocol and port by name of the listener; `PLAINTEXT` is for the brokers themselves.
+        listeners: security protocol and port by name of the listener; `INTERNAL` is for the brokers themselves.
         advertised: ports told to clients where they differ (a proxy), by name of the listener.
         replicas: copies of internal topics; from three on, two must be in sync.
     """
@@ -42,7 +44,7 @@ def server_settings(
         "advertised.listeners": _joined(
             f"{name}://127.0.0.1:{advertised.get(name, port)}" for name, (_, port) in listeners.items()
         ),
-        "inter.broker.listener.name": PLAIN,
+        "inter.broker.listener.name": INTERNAL,
         "controller.listener.names": CONTROLLER,
         "listener.security.protocol.map": _joined(f"{name}:{protocol}" for name, protocol in protocols.items()),
         "num.partitions": 4,

@@ -15,30 +15,32 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.kafka.broker import Broker
-from tests.kafka.jars import BrokerUnavailable
+from tests.kafka.jars import BrokerError
+from tests.kafka.security import start_secure
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+KINDS = {"plain": Broker, "secure": start_secure}
 
 
 @contextmanager
-def shared_broker(folder: Path) -> Iterator[str]:
-    """The address `host:port` of the broker of this folder, which runs at least until the context ends."""
+def shared_broker(folder: Path, kind: str = "plain") -> Iterator[dict[str, int]]:
+    """The ports, by name of the listener, of the broker of this folder, which runs at least until the context ends."""
     folder.mkdir(parents=True, exist_ok=True)
     address = folder / "address.json"
     with open(folder / "users", "w") as users, open(folder / "starting", "w") as starting:
         fcntl.flock(starting, fcntl.LOCK_EX)
         fcntl.flock(users, fcntl.LOCK_SH)  # waits for a keeper that is about to end its broker
         if not address.exists():
-            _start_keeper(folder)
+            _start_keeper(folder, kind)
         fcntl.flock(starting, fcntl.LOCK_UN)
         said = json.loads(address.read_text())
         if "error" in said:
-            raise BrokerUnavailable(said["error"])
-        yield said["bootstrap"]
+            raise BrokerError(said["error"])
+        yield said["ports"]
 
 
-def _start_keeper(folder: Path) -> None:
-    command = [sys.executable, "-m", "tests.kafka.shared", str(folder)]
+def _start_keeper(folder: Path, kind: str) -> None:
+    command = [sys.executable, "-m", "tests.kafka.shared", str(folder), kind]
     with open(folder / "keeper.log", "wb") as log:
         # A session of its own: an interrupt from the terminal ends the tests, and the tests' end ends the keeper.
         keeper = subprocess.Popen(
@@ -49,19 +51,19 @@ def _start_keeper(folder: Path) -> None:
         said = out.readline()
     keeper.returncode = 0  # it outlives this worker where another one still needs the broker
     if not said:
-        raise BrokerUnavailable(f"the keeper of the broker ended: {(folder / 'keeper.log').read_text()}")
+        raise BrokerError(f"the keeper of the broker ended: {(folder / 'keeper.log').read_text()}")
 
 
-def keep(folder: Path) -> None:
+def keep(folder: Path, kind: str) -> None:
     """Start a broker, write its address, and end it when nobody holds the lock on `users` any more."""
     address = folder / "address.json"
     partial = folder / "address.partial"
     with open(folder / "users") as users:
         broker = None
         try:
-            broker = Broker(folder / "broker")
-            partial.write_text(json.dumps({"bootstrap": broker.bootstrap}))
-        except BrokerUnavailable as error:
+            broker = KINDS[kind](folder / "server")
+            partial.write_text(json.dumps({"ports": broker.ports}))
+        except BrokerError as error:
             partial.write_text(json.dumps({"error": str(error)}))
         partial.rename(address)
         print("written", flush=True)
@@ -72,4 +74,4 @@ def keep(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    keep(Path(sys.argv[1]))
+    keep(Path(sys.argv[1]), sys.argv[2])

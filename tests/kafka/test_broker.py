@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer
 
 from tests.kafka.broker import Broker
+from tests.kafka.fixtures import needs_a_server
+from tests.kafka.jars import BrokerError
+from tests.kafka.proxy import PRODUCE, Proxy
+from tests.kafka.records import read, write
+from tests.kafka.shared import shared_broker
 from tests.kafka.topics import Topics
 
 pytestmark = pytest.mark.kafka
-
-
-def write(bootstrap: str, topic: str, values: list[bytes]) -> None:
-    """Acknowledged by the server, or an assertion fails."""
-    errors: list[object] = []
-    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0, "log_level": 0})
-    for value in values:
-        producer.produce(topic, value, on_delivery=lambda error, _: errors.append(error))
-    assert producer.flush(30) == 0
-    assert errors == [None] * len(values)
-
-
-def read(bootstrap: str, topic: str, count: int) -> list[bytes]:
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "nobody", "log_level": 0})
-    consumer.assign([TopicPartition(topic, 0, 0)])
-    deadline = time.monotonic() + 30
-    found: list[bytes] = []
-    while len(found) < count and time.monotonic() < deadline:
-        found += [message.value() for message in consumer.consume(count - len(found), 0.2) if not message.error()]
-    consumer.close()
-    return found
 
 
 def test_topics_are_made_written_read_and_deleted(broker: Topics, fresh: Callable[[str], str]) -> None:
@@ -56,3 +42,55 @@ def test_a_killed_broker_is_back_within_ten_seconds_with_its_data(own_broker: Br
     assert own_broker.bootstrap == address
     write(address, name, [b"after"])
     assert read(address, name, 2) == [b"before", b"after"]
+
+
+def test_a_suspended_broker_answers_nothing_until_it_is_resumed(own_broker: Broker) -> None:
+    name = own_broker.create_topic("kept")
+    producer = Producer({"bootstrap.servers": own_broker.bootstrap, "linger.ms": 0, "log_level": 0})
+    producer.produce(name, b"first")
+    assert producer.flush(10) == 0
+    own_broker.suspend()
+    producer.produce(name, b"second")
+    assert producer.flush(0.5) == 1
+    own_broker.resume()
+    assert producer.flush(10) == 0
+    assert read(own_broker.bootstrap, name, 2) == [b"first", b"second"]
+    own_broker.stop()
+    own_broker.start()
+    assert read(own_broker.bootstrap, name, 2) == [b"first", b"second"]
+
+
+def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
+    needs_a_server()
+    with pytest.raises(BrokerError, match=r"(?s)ended while starting.*no\.such\.Authorizer"):
+        Broker(tmp_path / "broker", settings={"authorizer.class.name": "no.such.Authorizer"})
+
+
+def test_workers_share_a_broker_that_ends_with_the_last_of_them(tmp_path: Path) -> None:
+    needs_a_server()
+    with shared_broker(tmp_path / "shared") as first:
+        with shared_broker(tmp_path / "shared") as second:
+            assert second == first
+        socket.create_connection(("127.0.0.1", first["PLAINTEXT"])).close()
+    deadline = time.monotonic() + 20
+    while (tmp_path / "shared" / "server" / "data").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", first["PLAINTEXT"]))
+
+
+def test_a_proxy_breaks_a_connection_at_the_request_that_was_chosen(tmp_path: Path) -> None:
+    needs_a_server()
+    with Proxy() as proxy, Broker(tmp_path / "broker", advertised=proxy.port) as broker:
+        proxy.target = broker.port
+        name = broker.create_topic("behind")
+        write(broker.bootstrap, name, [b"passes"])
+        proxy.before(PRODUCE, proxy.cut)
+        producer = Producer({"bootstrap.servers": broker.bootstrap, "linger.ms": 0, "log_level": 0})
+        producer.produce(name, b"delayed")
+        assert producer.flush(1) == 1
+        assert read(broker.direct, name, 1) == [b"passes"]
+        proxy.heal()
+        assert producer.flush(20) == 0
+        assert read(broker.bootstrap, name, 2) == [b"passes", b"delayed"]

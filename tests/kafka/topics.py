@@ -16,14 +16,16 @@ class Topics:
     Args:
         bootstrap: `host:port` of the server.
         replicas: copies of each new topic.
+        direct: the address for requests of this class where `bootstrap` leads through a proxy.
     """
 
-    def __init__(self, bootstrap: str, replicas: int = 1) -> None:
+    def __init__(self, bootstrap: str, replicas: int = 1, direct: str | None = None) -> None:
         self.bootstrap = bootstrap
         self.replicas = replicas
+        self.direct = direct or bootstrap
 
     def admin(self) -> AdminClient:
-        return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0, "socket.timeout.ms": 10000})
+        return AdminClient({"bootstrap.servers": self.direct, "log_level": 0, "socket.timeout.ms": 10000})
 
     def create_topic(
         self,
