@@ -206,7 +206,13 @@ def accepted(annotation: Any, constraints: tuple[Any, ...] = ()) -> str:
     if origin is dict or annotation is dict:
         return "a table"
     unit = next((item.name for item in constraints if isinstance(item, Unit)), None)
-    names = {NoneType: '"none"', bool: "true or false", int: "a whole number", float: "a number"}
+    names = {
+        NoneType: '"none"',
+        SecretStr: "a secret, but not in a file",
+        bool: "true or false",
+        int: "a whole number",
+        float: "a number",
+    }
     phrase = names.get(annotation, "a text")
     if unit in ("duration", "milliseconds"):
         phrase = 'a duration ("500ms", "1s", "1h 30m", "7d")'

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tsds_stream.streams.kafka.settings import KafkaSettings
+from tsds_stream.streams.kafka.tls import tls_context
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +33,11 @@ def connection_of(settings: KafkaSettings) -> Connection:
     """The connection that the settings describe, with its secrets.
 
     Raises:
-        CommandError: a file of a secret cannot be read.
+        CommandError: a file of a secret or a certificate cannot be read.
     """
     security: dict[str, Any] = {"security_protocol": settings.security_protocol}
     if settings.encrypted:
-        security |= {
-            "ssl_check_hostname": settings.ssl_check_hostname,
-            "ssl_cafile": settings.ssl_cafile,
-            "ssl_certfile": settings.ssl_certfile,
-            "ssl_keyfile": settings.ssl_keyfile,
-            "ssl_password": settings.ssl_secret(),
-        }
+        security |= {"ssl_context": tls_context(settings)}
     if settings.sasl_mechanism is not None:
         security |= {"sasl_mechanism": settings.sasl_mechanism}
         if settings.sasl_mechanism == "OAUTHBEARER":

@@ -90,7 +90,7 @@ class KafkaTopics(Table):
 class KafkaSettings(Table):
     """The brokers, and who we are to them. Used where source, sink or targets are Kafka; ignored otherwise.
 
-    Passwords come from the environment or from files that hold nothing else; they are refused in this file."""
+    Passwords come from the environment or from files of their own; a configuration that holds one is refused."""
 
     bootstrap_servers: Annotated[str, AfterValidator(_servers)] = Field(
         "127.0.0.1:9092", description="host:port of some brokers, separated by commas"
@@ -114,7 +114,9 @@ class KafkaSettings(Table):
     ssl_password: Secret | None = Field(None, description="password of the private key")
     ssl_password_file: Filename | None = Field(None, description="file that holds the password of the private key")
     ssl_check_hostname: bool = Field(True, description="the certificate must name the host that was asked for")
-    sasl_mechanism: SaslMechanism | None = Field(None, description="how to log in")
+    sasl_mechanism: SaslMechanism | None = Field(
+        None, description="how to log in: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"
+    )
     sasl_username: str | None = Field(None, min_length=1, description="PLAIN and SCRAM: who logs in")
     sasl_password: Secret | None = Field(None, description="PLAIN and SCRAM: the password")
     sasl_password_file: Filename | None = Field(None, description="PLAIN and SCRAM: file that holds the password")
