@@ -47,12 +47,6 @@ def needs_of(settings: Settings) -> Needs:
     return "embedding" if settings.embedder.kind == "precomputed" else "either"
 
 
-def uses_kafka(settings: Settings) -> bool:
-    """Whether any of it is in topics."""
-    from_topic = any(one.targets is None for one in settings.target_sets)
-    return from_topic or settings.source.kind == "kafka" or settings.sink.kind == "kafka"
-
-
 def assemble(settings: Settings, embedder: Embedder, state: Path, disk: Disk, log: Log, stop: Stop) -> World:
     """Open what the settings name; nothing is read or written yet.
 
@@ -64,7 +58,7 @@ def assemble(settings: Settings, embedder: Embedder, state: Path, disk: Disk, lo
         CommandError: the topics are not as they must be, or the client library is not installed.
         SinkError: the directory has a writer, or cannot be made.
     """
-    connection = _connection(settings, log) if uses_kafka(settings) else None
+    connection = _connection(settings, log) if settings.uses_kafka else None
     readers: dict[str, TargetReader] = {}
     closing: list[Callable[[], object]] = []
     for one in settings.target_sets:
