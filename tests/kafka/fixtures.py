@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from confluent_kafka import KafkaException
 
 from tests.kafka.broker import Broker
 from tests.kafka.cluster import Cluster
@@ -56,7 +57,14 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Topics]:
     """The server of this test run: `.bootstrap`, `.create_topic(name, partitions, config)`, `.delete_topic(name)`."""
     given = os.environ.get("TSDS_TEST_KAFKA")
     if given:
-        yield Topics(given)
+        topics = Topics(given)
+        try:
+            topics.topic_names()
+        except KafkaException as error:
+            pytest.fail(f"TSDS_TEST_KAFKA={given}: that server does not answer: {error}", pytrace=False)
+        yield topics
+        for name in topics.topic_names().intersection(topics.made):
+            topics.delete_topic(name)
         return
     needs_a_server()
     with shared_broker(run_folder(tmp_path_factory) / "kafka-broker") as ports:

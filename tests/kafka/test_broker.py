@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,12 +24,20 @@ pytestmark = pytest.mark.kafka
 
 def test_topics_are_made_written_read_and_deleted(broker: Topics, fresh: Callable[[str], str]) -> None:
     name = broker.create_topic(fresh("documents"), partitions=3, config={"cleanup.policy": "compact"})
-    assert broker.leaders(name) == {0: 1, 1: 1, 2: 1}
+    assert set(broker.leaders(name)) == {0, 1, 2}
     name = broker.create_topic(fresh("one"))
     write(broker.bootstrap, name, [b"a", b"b"])
     assert read(broker.bootstrap, name, 2) == [b"a", b"b"]
     broker.delete_topic(name)
     assert name not in broker.topic_names()
+
+
+def test_kcat_reads_what_another_client_wrote(broker: Topics, fresh: Callable[[str], str], kcat: str) -> None:
+    name = broker.create_topic(fresh("one"))
+    write(broker.bootstrap, name, [b"a", b"b"])
+    command = [kcat, "-q", "-b", broker.bootstrap, "-C", "-e", "-o", "beginning", "-t", name]
+    done = subprocess.run(command, capture_output=True, timeout=30, check=True)
+    assert done.stdout.split() == [b"a", b"b"]
 
 
 def test_a_killed_broker_is_back_within_ten_seconds_with_its_data(own_broker: Broker) -> None:

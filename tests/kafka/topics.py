@@ -23,6 +23,7 @@ class Topics:
         self.bootstrap = bootstrap
         self.replicas = replicas
         self.direct = direct or bootstrap
+        self.made: list[str] = []
 
     def admin(self) -> AdminClient:
         return AdminClient({"bootstrap.servers": self.direct, "log_level": 0, "socket.timeout.ms": 10000})
@@ -39,6 +40,7 @@ class Topics:
         settings = {key: str(value) for key, value in (config or {}).items()}
         new = NewTopic(name, partitions, self.replicas, config=settings)
         _await(admin.create_topics([new], operation_timeout=timeout, request_timeout=timeout))
+        self.made.append(name)
         deadline = time.monotonic() + timeout
         while sum(leader >= 0 for leader in self.leaders(name, admin).values()) < partitions:
             _check(deadline, f"topic {name} has partitions without a leader")
