@@ -33,10 +33,10 @@ def encode_letter(letter: DeadLetter) -> Wire:
     return _wire(letter, letter.key, letter.value, letter.headers)
 
 
-def encode_references(letter: DeadLetter) -> list[Wire]:
-    """What to try in turn where all of it does not fit."""
+def encode_references(letter: DeadLetter) -> tuple[Wire, Wire]:
+    """What to send where all of it does not fit: without the value, and at need without key and headers, too."""
     truncated = ((TRUNCATED, b"1"),)
-    return [_wire(letter, letter.key, None, letter.headers, truncated), _wire(letter, None, None, (), truncated)]
+    return _wire(letter, letter.key, None, letter.headers, truncated), _wire(letter, None, None, (), truncated)
 
 
 def decode_letter(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes | None]]) -> DeadLetter:

@@ -1,8 +1,8 @@
 """The wire form of the selection and revisions topics: what is sent of a revision, and how it is read again.
 
-Selection records have the key `set/id` (UTF-8) and a JSON object as value; a null value: no longer selected. Headers are
-`revision` (ASCII digits) and, where there is a value, `point` (16 bytes: which point the document stands for). Keys that
-begin with a colon are not documents: no target set has such a name. Revision records have the set as key.
+Selection records have the key `set/id` (UTF-8) and a JSON object as value; a null value: no longer selected. Headers
+are `revision` (ASCII digits) and, where there is a value, `point` (16 bytes: which point the document stands for). Keys
+that begin with a colon are not documents: no target set has such a name. Revision records have the set as key.
 """
 
 from __future__ import annotations

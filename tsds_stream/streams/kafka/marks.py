@@ -1,7 +1,9 @@
-"""What a publisher leaves behind with every transaction, so that it finds its place again.
+"""What a publisher leaves behind, so that it finds its place again and others learn of it.
 
-The *mark* is one record per transactional id in the selection topic: positions, and where the last revision record of
-every target set lies. Compaction keeps the newest. The committed offsets of the group carry a short form of it.
+With every transaction: the *mark*, one record per transactional id in the selection topic: positions, and where the
+last revision record of every target set lies. Compaction keeps the newest. The committed offsets of the group carry a
+short form of it. At its start: the *claim*, by which an instance that was fenced off learns who has taken over. Both
+lie in one partition, so that whoever knows where its last one lies finds what came after it.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ from tsds_stream.records import Json
 from tsds_stream.streams.base import Positions
 from tsds_stream.streams.kafka.encoding import Wire
 
-_PREFIX: Final = b":published:"
+PARTITION: Final = 0  # of the selection topic, for marks and claims
+_MARK: Final = b":published:"
+_CLAIM: Final = b":publisher:"
 
 
 class SetMark(NamedTuple):
@@ -38,7 +42,7 @@ class PublisherMark:
     Attributes:
         publication: number of the transaction.
         time: milliseconds since the epoch.
-        publisher: who it was: {"host", "pid", "version", "started"}.
+        publisher: who it was: {"host", "pid", "version", "started", "instance"}.
     """
 
     transactional_id: str
@@ -60,12 +64,12 @@ class PublisherMark:
                 for name, one in self.sets.items()
             },
         }
-        return Wire(_PREFIX + self.transactional_id.encode(), orjson.dumps(value))
+        return Wire(_MARK + self.transactional_id.encode(), orjson.dumps(value))
 
 
 def is_mark(key: bytes | None) -> bool:
     """Whether a record of the selection topic is a mark."""
-    return key is not None and key.startswith(_PREFIX)
+    return key is not None and key.startswith(_MARK)
 
 
 def decode_mark(key: bytes | None, value: bytes | None) -> PublisherMark:
@@ -79,7 +83,7 @@ def decode_mark(key: bytes | None, value: bytes | None) -> PublisherMark:
             for name, one in told["sets"].items()
         }
         return PublisherMark(
-            key[len(_PREFIX) :].decode(),
+            key[len(_MARK) :].decode(),
             int(told["publication"]),
             told["positions"],
             int(told["time"]),
@@ -88,6 +92,23 @@ def decode_mark(key: bytes | None, value: bytes | None) -> PublisherMark:
         )
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise ValueError(f"not a mark: {error!r}") from error
+
+
+def encode_claim(transactional_id: str, publisher: Json) -> Wire:
+    """Says: from now on it is me."""
+    return Wire(_CLAIM + transactional_id.encode(), orjson.dumps(publisher))
+
+
+def publisher_of(transactional_id: str, key: bytes | None, value: bytes | None) -> Json | None:
+    """Who wrote a record, where it is a mark or a claim of this transactional id."""
+    if value is None or key not in (_MARK + transactional_id.encode(), _CLAIM + transactional_id.encode()):
+        return None
+    try:
+        told = orjson.loads(value)
+        publisher = told["publisher"] if key.startswith(_MARK) else told
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return None
+    return publisher if isinstance(publisher, dict) else None
 
 
 class OffsetNote(NamedTuple):
