@@ -1,0 +1,138 @@
+"""`tsds-stream verify`: the auditor."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from tsds_stream.exit_status import CommandError, ExitStatus
+
+if TYPE_CHECKING:
+    from tsds_stream.config import Settings
+    from tsds_stream.verification.report import Report
+    from tsds_stream.verification.setting import Setting
+
+USAGE = "--config FILE [--revisions last|all|N] [--json]"
+DESCRIPTION = (
+    "Prove what a run has published: read its documents again from where it began, compute the selection of each "
+    "revision from scratch, and compare it with the published digests, with the selection as consumers hold it now, "
+    "and with the dead letters. Nothing is written and nobody is disturbed: it may run beside the run itself, takes no "
+    "lock and joins no consumer group. It needs memory for the vectors of all live documents: 4 bytes x dimension x "
+    "documents (1 million of 256 numbers: 1 GB), and time for embedding them again where they bring no vectors."
+)
+EXAMPLES = """\
+examples:
+  tsds-stream verify --config tsds.toml
+  tsds-stream verify --config tsds.toml --revisions all
+  tsds-stream verify --config tsds.toml --revisions 20 --json | jq .faults
+
+It ends with 0 when all that was compared is right, with 4 when something is wrong, and with 3 when the documents
+cannot be read (any more) and nothing else is wrong. Revisions that say themselves that they are not exact, and those of
+other parameters, targets or embedders than the configuration has now, are left out, and it says so.
+"""
+MOST = 10  # skipped revisions that are told one by one
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    from tsds_stream.config import SECTIONS
+    from tsds_stream.configuration.command_line import add_options
+
+    parser.add_argument("--config", metavar="FILE", type=Path, required=True, help="the configuration of the run")
+    parser.add_argument(
+        "--revisions", metavar="WHICH", type=_wanted, default=1,
+        help="last: the last one of each set (default); N: the last N; all: every one, each computed anew",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="the whole report, for scripts")
+    add_options(parser, SECTIONS["state"], "state", names={"directory": "--state"}, only=("directory",))
+
+
+def run(arguments: argparse.Namespace) -> ExitStatus:
+    """Audit, report, and say by the exit code how it went."""
+    from tsds_stream.config import load_settings
+    from tsds_stream.embedding.base import EmbedderError
+    from tsds_stream.sealed import DamagedFileError
+    from tsds_stream.streams.base import SourceError
+
+    settings = load_settings(arguments.config, arguments.overrides)
+    with ExitStack() as stack:
+        try:
+            report = _audit(settings, arguments.revisions, stack)
+        except (SourceError, EmbedderError) as error:
+            raise CommandError(f"it cannot be verified: {error}", ExitStatus.INPUT) from error
+        except DamagedFileError as error:
+            raise CommandError(str(error), ExitStatus.STATE) from error
+    if arguments.json:
+        _print_json(report)
+    else:
+        _print(report)
+    return report.status
+
+
+def _wanted(word: str) -> Literal["all"] | int:
+    if word == "all":
+        return "all"
+    if word == "last":
+        return 1
+    if not word.isdigit() or int(word) < 1:
+        raise argparse.ArgumentTypeError(
+            f'"{word}" is not accepted; expected last, all or a whole number of at least 1'
+        )
+    return int(word)
+
+
+def _audit(settings: Settings, wanted: Literal["all"] | int, stack: ExitStack) -> Report:
+    from tsds_stream.terminal import progress
+    from tsds_stream.verification.audit import audit
+
+    setting = _setting(settings, stack)
+    case = setting.case
+    with progress("Verifying", setting.total, "records") as bar:
+        case.progress = bar.update
+        return audit(case, wanted)
+
+
+def _setting(settings: Settings, stack: ExitStack) -> Setting:
+    from tsds_stream.verification.setting import open_setting
+
+    try:
+        return open_setting(settings, stack)
+    except ModuleNotFoundError as error:
+        sentence = f"Kafka needs the package {error.name}: pip install 'tsds-stream[kafka]'"
+        raise CommandError(sentence, ExitStatus.USAGE) from error
+
+
+def _print(report: Report) -> None:
+    from tsds_stream.terminal import Page, count
+
+    page = Page()
+    page.line(f"{count(report.records, 'record')} read, {count(report.live, 'document')} live at the end.")
+    for name, one in report.sets.items():
+        series = f"{one.first} to {one.last}" if one.revisions else "none"
+        page.heading(f"{name}: revisions {series}")
+        wrong = {fault.revision for fault in report.faults if fault.set == name and fault.kind == "digest"}
+        right = [number for number in one.compared if number not in wrong]
+        page.line(f"  {count(len(right), 'revision')} computed again from the documents, and equal.")
+        for number, why in list(one.skipped.items())[:MOST]:
+            page.line(f"  revision {number} was not compared: {why}")
+        if len(one.skipped) > MOST:
+            page.line(f"  nor were {len(one.skipped) - MOST:,} others")
+        if one.selection:
+            page.line(f"  The selection as it is now: {one.selection}.")
+    page.heading(f"{count(report.letters, 'dead letter')} expected, {report.found:,} found")
+    for note in report.notes:
+        page.line(f"note: {note}")
+    for reason in report.cannot:
+        page.warning(f"not everything could be checked: {reason}")
+    for fault in report.faults:
+        page.line(f"WRONG: {fault.sentence}", style="red")
+    if not report.faults:
+        page.heading("Nothing is wrong." if not report.cannot else "Nothing is wrong in what could be checked.")
+
+
+def _print_json(report: Report) -> None:
+    import orjson
+
+    print(orjson.dumps(report.as_json(), option=orjson.OPT_INDENT_2).decode())
