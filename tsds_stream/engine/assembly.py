@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tsds_stream import __version__
 from tsds_stream.codecs import Decoder, Needs
 from tsds_stream.config import Settings
 from tsds_stream.durable import Disk
@@ -33,12 +35,14 @@ class World:
 
     Attributes:
         open_source: a new instance of the documents' source.
+        ready: waits until every target set has an example; False: it was asked to leave before.
         closing: called when nothing is in use any more.
     """
 
     open_source: Callable[[], Source]
     sink: Sink
     readers: dict[str, TargetReader]
+    ready: Callable[[], bool]
     closing: list[Callable[[], object]] = field(default_factory=list)
 
 
@@ -64,15 +68,21 @@ def assemble(settings: Settings, embedder: Embedder, state: Path, disk: Disk, lo
     for one in settings.target_sets:
         if one.targets is not None:
             readers[one.name] = TargetFile(one.targets, Decoder(needs=needs_of(settings)))
+    ready: Callable[[], bool] = _at_once
     followed = [one.name for one in settings.target_sets if one.targets is None]
     if connection is not None and followed:
         from tsds_stream.streams.kafka.targets import TargetTopic
 
-        topic = TargetTopic(connection, _named(settings.kafka.topics.targets), Decoder(needs=needs_of(settings)), log)
+        name = settings.kafka.topics.targets
+        assert name is not None  # the settings refuse a set without a file and without a topic
+        topic = TargetTopic(connection, name, Decoder(needs=needs_of(settings)), followed, log)
+        topic.start()
         closing.append(topic.close)
-        readers |= {name: topic.reader(name, stop) for name in followed}
+        readers |= {name: topic.reader(name) for name in followed}
+        ready = partial(topic.wait_for_examples, followed, lambda: stop.requested)
     sink, close = _sink(settings, connection, disk, log)
-    return World(_opener(settings, connection, embedder, state, disk, log), sink, readers, [*close, *closing])
+    opener = _opener(settings, connection, embedder, state, disk)
+    return World(opener, sink, readers, ready, [*close, *closing])
 
 
 def _connection(settings: Settings, log: Log) -> Connection:
@@ -90,7 +100,7 @@ def _connection(settings: Settings, log: Log) -> Connection:
 
 
 def _opener(
-    settings: Settings, connection: Connection | None, embedder: Embedder, state: Path, disk: Disk, log: Log
+    settings: Settings, connection: Connection | None, embedder: Embedder, state: Path, disk: Disk
 ) -> Callable[[], Source]:
     source = settings.source
     if connection is None or not isinstance(source, KafkaSourceSettings):
@@ -133,14 +143,13 @@ def _sink(
         mirror = SelectionMirror(
             connection,
             kafka.topics.selection,
-            kafka.topics.revisions,
-            [one.name for one in settings.target_sets],
-            Path(sink.directory),
+            sink.directory,
+            revisions=kafka.topics.revisions,
+            sets=[one.name for one in settings.target_sets],
             keep_revisions=sink.keep_revisions,
-            log=log,
         )
         mirror.start()
-        closing.append(mirror.close)
+        closing.append(mirror.stop)
     published = KafkaSink(
         connection,
         transactional_id=kafka.transactional_id,
@@ -151,11 +160,11 @@ def _sink(
         documents=kafka.topics.documents if settings.source.kind == "kafka" else None,
         payload=sink.payload,
         transaction_timeout=kafka.transaction_timeout,
-        startup_timeout=kafka.startup_timeout,
+        sets=[one.name for one in settings.target_sets],
+        version=__version__,
     )
     return published, closing
 
 
-def _named(topic: str | None) -> str:
-    assert topic is not None  # the settings refuse a set without a file and without a topic
-    return topic
+def _at_once() -> bool:
+    return True

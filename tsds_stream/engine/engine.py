@@ -70,6 +70,7 @@ class Engine:
         embedder: for documents and targets that bring no vector.
         configs: parameters by name of the target set.
         readers: the examples by name of the target set.
+        ready: waits until `readers` have examples; False: the engine was asked to leave before.
         checkpoints: of the selectors' state; None: an interrupted run begins anew.
         payloads: of the documents that are held.
         clock, log: of the run.
@@ -86,6 +87,7 @@ class Engine:
         embedder: Embedder,
         configs: dict[str, SelectorConfig],
         readers: dict[str, TargetReader],
+        ready: Callable[[], bool] = lambda: True,
         checkpoints: CheckpointStore | None,
         payloads: PayloadStore,
         options: Options | None = None,
@@ -102,6 +104,7 @@ class Engine:
         self._embedder = embedder
         self._configs = configs
         self._readers = readers
+        self._ready = ready
         self._checkpoints = checkpoints
         self._payloads = payloads
         self._options = options or Options()
@@ -146,6 +149,7 @@ class Engine:
                 embedder=embedder,
                 configs={one.name: one.selector_config() for one in settings.target_sets},
                 readers=world.readers,
+                ready=world.ready,
                 checkpoints=CheckpointStore(checkpoints_in(root), disk=disk),
                 payloads=PayloadStore(payloads_in(root)),
                 options=replace(
@@ -179,6 +183,8 @@ class Engine:
         stack.callback(self._sink.close)
         stack.callback(self._payloads.close)
         committed = self._sink.recover()
+        if not self._ready():
+            return
         targets = {name: _examples(name, reader) for name, reader in self._readers.items()}
         texts = Texts(self._payloads, self.statistics, self._log)
         preparer = Preparer(self._embedder, self._clock, self.statistics, self._log, self._stop)

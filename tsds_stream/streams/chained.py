@@ -53,7 +53,8 @@ class ChainedSource:
 
     def unreachable(self, state: Positions | None, committed: Positions) -> str | None:
         """The first reason that a source gives of the parts that both have begun."""
-        pairs = zip(self._sources, state["parts"], committed["parts"], strict=False)
+        begun = [None] * len(self._sources) if state is None else state["parts"]
+        pairs = zip(self._sources, begun, committed["parts"], strict=False)
         reasons = (source.unreachable(before, after) for source, before, after in pairs)
         return next((reason for reason in reasons if reason is not None), None)
 
