@@ -70,6 +70,7 @@ class Topics:
 
     def __init__(self, partitions: int = 1, seed: int = 0) -> None:
         self.logs = {Partition(SELECTION, n): Log() for n in range(partitions)} | {Partition(REVISIONS, 0): Log()}
+        self.identity = "first"
         self.random = random.Random(seed)
         self.members: dict[str, Members] = {}
         self.numbers: dict[str, int] = {}
@@ -198,11 +199,14 @@ class LogReader:
                 self.at[partition] = max(self.at[partition], log.visible)  # over holes and markers
         return found
 
-    def position(self, partition):
+    def offset(self, partition):
         return self.at[partition]
 
     def partitions(self, topic):
         return [partition.partition for partition in self.topics.of(topic)]
+
+    def glimpse(self, topic):
+        return self.topics.identity, self.partitions(topic)
 
     def beginnings(self, partitions):
         return dict.fromkeys(partitions, 0)

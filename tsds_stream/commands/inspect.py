@@ -71,6 +71,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
 
 
 def _overview(directory: Path, names: list[str], limit: int, as_json: bool, page: Page) -> None:
+    from tsds_stream.streams.manifest import is_derived
     from tsds_stream.streams.revisions import list_revisions, open_revision
 
     overview = {}
@@ -85,6 +86,8 @@ def _overview(directory: Path, names: list[str], limit: int, as_json: bool, page
             [_record_row(record) for record in records[-limit:]],
             right=(0, 2, 3, 4, 6, 7),
         )
+        if any(map(is_derived, records)):
+            page.line("A copy made from topics: values as they were published, and some revisions may be left out.")
         for damage in damages:
             page.warning(str(damage))
         if records:

@@ -16,6 +16,10 @@ from tsds_stream.streams.layout import SetLayout
 from tsds_stream.streams.segments import RESTORE, SegmentInfo
 
 FORMAT: Final = 1
+# Field of a revision record, and its value in a directory that was derived from what a publisher sent: probabilities
+# and weights are those that consumers hold, `digest` is that of the exact ones, and revisions may be left out.
+VALUES: Final = "values"
+AS_PUBLISHED: Final = "published"
 MEMBER = np.dtype([("segment", "<u4"), ("row", "<u4"), ("probability", "<f8"), ("weight", "<f8")])
 
 
@@ -40,6 +44,11 @@ class Manifest:
     @property
     def revision(self) -> int:
         return int(self.record["revision"])
+
+
+def is_derived(record: Json) -> bool:
+    """Whether a revision was put together from what was published, so that nobody here knows its exact values."""
+    return record.get(VALUES) == AS_PUBLISHED
 
 
 def write_manifest(

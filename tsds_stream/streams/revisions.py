@@ -20,7 +20,7 @@ from tsds_stream.records import Json
 from tsds_stream.sealed import DamagedFileError, unseal
 from tsds_stream.streams.base import Sent
 from tsds_stream.streams.layout import Layout, SetLayout, numbered
-from tsds_stream.streams.manifest import Manifest, read_manifest, read_members
+from tsds_stream.streams.manifest import Manifest, is_derived, read_manifest, read_members
 from tsds_stream.streams.segments import RESTORE, Segment
 
 REPAIR = "Start the writer once: it makes this file anew."
@@ -73,12 +73,12 @@ class StoredRevision:
 
     @property
     def probabilities(self) -> NDArray[np.float64]:
-        """(n,), exact."""
+        """(n,), exact; as published where the directory `is_derived`."""
         return np.asarray(self._members["probability"])
 
     @property
     def weights(self) -> NDArray[np.float64]:
-        """(n,), exact."""
+        """(n,), as `probabilities`."""
         return np.asarray(self._members["weight"])
 
     @cached_property
@@ -137,7 +137,9 @@ class StoredRevision:
         sent = self.sent
         held = digest_of(self.ids, [one.probability for one in sent], [one.weight for one in sent])
         exact = digest_of(self.ids, self.probabilities, self.weights)
-        for name, found in (("digest", exact), ("published_digest", held)):
+        # Of a derived revision the values that count are those that were published, in both tables.
+        digests = (("published_digest" if is_derived(self.record) else "digest", exact), ("published_digest", held))
+        for name, found in digests:
             expected = self.record.get(name)
             if expected is not None and expected != found:
                 path = self._layout.manifest(self.number)

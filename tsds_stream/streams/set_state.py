@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tsds_stream.records import Json
 from tsds_stream.streams.base import Publication, SinkError
-from tsds_stream.streams.manifest import MEMBER
+from tsds_stream.streams.manifest import MEMBER, is_derived
 from tsds_stream.streams.segments import SegmentInfo
 
 Ids = NDArray[np.object_]
@@ -70,7 +70,8 @@ def applied(name: str, old: SetState, publication: Publication) -> Applied:
         SinkError: the result is not what the publication says that its members are.
     """
     number = publication.revision["revision"]
-    if number != old.revision + 1:
+    follows = number > old.revision if is_derived(publication.revision) else number == old.revision + 1
+    if not follows:
         raise SinkError(f"Revision {number} of {name!r} cannot follow revision {old.revision}: none may be left out.")
     ids = _objects(publication.members[0])
     upserts = [record["id"] for record in publication.upserts]

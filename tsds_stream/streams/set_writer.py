@@ -158,7 +158,7 @@ class SetWriter:
 
     def retire(self, keep: int, pinned: Collection[int]) -> None:
         """Remove revisions other than the newest `keep` and the `pinned` ones, and segments that nothing needs."""
-        old = [n for n in self._manifests if n <= self.state.revision - keep and n not in pinned]
+        old = [n for n in sorted(self._manifests)[:-keep] if n not in pinned]
         if not old:
             return
         before = self._needed()

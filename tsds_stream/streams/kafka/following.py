@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from tsds_stream.streams.kafka.errors import Partition, Refused, Unreachable
+from tsds_stream.streams.kafka.errors import OutOfRange, Partition, Refused, Unreachable
 
 if TYPE_CHECKING:
     from tsds_stream.streams.kafka.client import Record
@@ -24,8 +24,9 @@ class Reader(Protocol):
 
     def assign(self, offsets: Mapping[Partition, int]) -> None: ...
     def poll(self, timeout: float, limit: int) -> Mapping[Partition, list[Record]]: ...
-    def position(self, partition: Partition) -> int: ...
+    def offset(self, partition: Partition) -> int: ...
     def partitions(self, topic: str) -> list[int]: ...
+    def glimpse(self, topic: str) -> tuple[str, list[int]]: ...
     def beginnings(self, partitions: Iterable[Partition]) -> dict[Partition, int]: ...
     def ends(self, partitions: Iterable[Partition]) -> dict[Partition, int]: ...
     def close(self) -> None: ...
@@ -44,32 +45,28 @@ class Following:
         self._clock = clock
         self._look = clock() + _LOOK
         self._topics: dict[str, float] = {}  # when each was last seen to have partitions
+        self._ids: dict[str, str] = {}
 
     def start(self, offsets: Mapping[Partition, int]) -> None:
         """Read exactly these partitions from these offsets on."""
         self._reader.assign(offsets)
         self.positions = dict(offsets)
         self._topics = dict.fromkeys(sorted({partition.topic for partition in offsets}), self._clock())
+        self._ids = {topic: self._reader.glimpse(topic)[0] for topic in self._topics}
         self._look = self._clock() + _LOOK
 
     def poll(self, timeout: float, limit: int = LIMIT) -> list[Record]:
         """The next records, waiting at most `timeout` seconds for the first; none while no broker answers.
 
         Raises:
-            OutOfRange: the log does not hold the records that come next.
+            OutOfRange: the log does not hold the records that come next, or is that of another topic of this name.
             Refused: a topic was deleted, or may not be read.
         """
         if self._clock() >= self._look:
-            self._take_new_partitions()
+            self._look_around()
         found = self._reader.poll(timeout, limit)
-        try:
-            for partition in self.positions:
-                self.positions[partition] = self._reader.position(partition)
-        except Unreachable:
-            # A position that cannot be told now was the one before, plus what has just been read.
-            for foreign, records in found.items():
-                partition = Partition(*foreign)
-                self.positions[partition] = max(self.positions[partition], records[-1].offset + 1)
+        for partition in self.positions:
+            self.positions[partition] = self._reader.offset(partition)
         return [record for records in found.values() for record in records]
 
     def of(self, topic: str) -> dict[int, int]:
@@ -88,14 +85,18 @@ class Following:
         """Look for new partitions at the next `poll`."""
         self._look = self._clock()
 
-    def _take_new_partitions(self) -> None:
+    def _look_around(self) -> None:
         now = self._clock()
         self._look = now + _LOOK
         added: list[Partition] = []
         for topic, seen in self._topics.items():
-            there = [Partition(topic, number) for number in self._reader.partitions(topic)]
+            identity, numbers = self._reader.glimpse(topic)
+            there = [Partition(topic, number) for number in numbers]
             if there:
                 self._topics[topic] = now
+                if identity != (self._ids[topic] or identity):
+                    raise OutOfRange({one: at for one, at in self.positions.items() if one.topic == topic})
+                self._ids[topic] = identity
             elif now - seen > _GONE:
                 raise Refused(f"The topic {topic!r} is gone: it was deleted, or it may not be read any more.")
             added += [partition for partition in there if partition not in self.positions]
@@ -113,35 +114,6 @@ def partitions_of(reader: Reader, topic: str) -> list[Partition]:
     return found
 
 
-def read_to_end(
-    reader: Reader,
-    topic: str,
-    apply: Callable[[Record], None],
-    *,
-    stall: float = 30.0,
-    stop: Callable[[], bool] = lambda: False,
-) -> dict[Partition, int]:
-    """Apply every committed record of a topic, from its beginning to where it ended when the call began.
-
-    What others committed behind a transaction that was still open then is left out.
-
-    Args:
-        stall: seconds without any progress that are borne.
-        stop: asked between polls; when it says so, reading ends where it is.
-
-    Returns:
-        The offsets that come next. The reader goes on from there.
-
-    Raises:
-        Unreachable: no progress for so long; the sentence says where it stands.
-    """
-    partitions = partitions_of(reader, topic)
-    following, ends = Following(reader), reader.ends(partitions)
-    following.start(reader.beginnings(partitions))
-    catch_up(following, ends, apply, stall=stall, stop=stop)
-    return following.positions
-
-
 def catch_up(
     following: Following,
     ends: Mapping[Partition, int],
@@ -150,7 +122,17 @@ def catch_up(
     stall: float = 30.0,
     stop: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Apply what comes until `ends` are reached, and perhaps a little more. Raises as `read_to_end`."""
+    """Apply what comes until `ends` are reached, and perhaps a little more.
+
+    What others committed behind a transaction that was still open when the ends were taken is left out.
+
+    Args:
+        stall: seconds without any progress that are borne.
+        stop: asked between polls; when it says so, reading ends where it is.
+
+    Raises:
+        Unreachable: no progress for so long; the sentence says where it stands.
+    """
     moved = time.monotonic()
     while not following.reached(ends) and not stop():
         before = dict(following.positions)
@@ -185,7 +167,7 @@ def read_tail(
         The offsets that come next.
 
     Raises:
-        Unreachable: as `read_to_end`.
+        Unreachable: no progress for `stall` seconds.
     """
     partitions = partitions_of(reader, topic)
     first, ends = reader.beginnings(partitions), reader.ends(partitions)

@@ -8,7 +8,7 @@ reading again from the beginning does not help, the topics do not hold what they
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tsds_stream.records import Json
@@ -51,7 +51,7 @@ class SelectionFeed:
         self._following = Following(reader)
         self._started = False
         self._proven: set[str] = set()  # sets with a proven revision since they were read from the beginning
-        # Sets at a boundary that is not proven, and the ends up to which revisions must be read to tell if it is the last.
+        # Sets at a boundary that is not proven, and up to where revisions must be read to tell whether it is the last.
         self._doubts: dict[str, Mapping[Partition, int] | None] = {}
         self._readings = 0
         self._marks: dict[str, PublisherMark] = {}
@@ -68,10 +68,10 @@ class SelectionFeed:
         Raises:
             KafkaFailure: no broker answers at the beginning, or a topic is missing.
         """
-        if not self._started:
-            self._start()
-            return
         try:
+            if not self._started:
+                self._start()
+                return
             records = self._following.poll(timeout)
         except OutOfRange:
             self.restart(f"{self._selection} or {self._revisions} was cut off or made anew")
