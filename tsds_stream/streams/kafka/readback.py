@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from tsds_stream.streams.kafka.client import Consumer, Record
@@ -43,17 +43,32 @@ def read_to_end(
     Raises:
         KafkaFailure: there is no such topic, or nothing is heard from it any more.
     """
-    partitions = partitions_of(consumer, topic)
-    ends = consumer.ends(partitions)
-    at = consumer.beginnings(partitions)
+    ends = consumer.ends(partitions_of(consumer, topic))
+    for records in batches_to(consumer, ends, patience=patience, progress=progress):
+        for record in records:
+            apply(record)
+    return {partition.partition: end for partition, end in ends.items()}
+
+
+def batches_to(
+    consumer: Consumer,
+    ends: Mapping[Partition, int],
+    *,
+    patience: float = 30.0,
+    progress: Callable[[], None] = nothing,
+) -> Iterator[list[Record]]:
+    """The committed records before these offsets, from the beginning; see `read_to_end`. A few after them may come, too.
+
+    Raises:
+        KafkaFailure: nothing is heard any more.
+    """
+    at = consumer.beginnings(ends)
     consumer.assign(at)
     moved = time.monotonic()
-    left = {partition for partition in partitions if at[partition] < ends[partition]}
+    left = {partition for partition in ends if at[partition] < ends[partition]}
     while left:
         try:
-            for records in consumer.poll(_POLL, _RECORDS).values():
-                for record in records:
-                    apply(record)
+            yield from consumer.poll(_POLL, _RECORDS).values()
         except OutOfRange:  # the beginning of the log has moved meanwhile
             for partition, beginning in consumer.beginnings(left).items():
                 if consumer.position(partition) < beginning:
@@ -68,7 +83,6 @@ def read_to_end(
         at.update(now)
         # The position moves over what is no record: aborted transactions, and holes that compaction left.
         left = {partition for partition in left if at[partition] < ends[partition]}
-    return {partition.partition: ends[partition] for partition in partitions}
 
 
 def read_one(consumer: Consumer, partition: Partition, offset: int, *, patience: float = 30.0) -> Record | None:
