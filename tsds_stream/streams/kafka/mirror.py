@@ -17,7 +17,7 @@ from tsds_stream.logs import LineLog, Log
 from tsds_stream.records import Json
 from tsds_stream.streams.base import Committed, Publication, Sent, SinkError
 from tsds_stream.streams.directory import DirectorySink, Pinned
-from tsds_stream.streams.kafka.assembly import Assembly, Step
+from tsds_stream.streams.kafka.assembly import Assembly
 from tsds_stream.streams.kafka.connection import Connection
 from tsds_stream.streams.kafka.errors import KafkaFailure
 from tsds_stream.streams.kafka.following import POLL, Reader
@@ -109,7 +109,7 @@ class SelectionMirror:
         while not self._stop.is_set():
             numbers = self.numbers
             try:
-                self._serve()
+                self.serve()
             except (KafkaFailure, SinkError) as error:
                 self._complain(str(error))
             except Exception as error:  # noqa: BLE001 - whatever it is: what was not written is read again
@@ -122,8 +122,12 @@ class SelectionMirror:
             self._problem = problem
             self._log.warning("the copy of the selection stays as it is", path=self.path, reason=problem)
 
-    def _serve(self) -> None:
-        """Open everything, and follow until something goes wrong or the end is asked for."""
+    def serve(self) -> None:
+        """Follow in the thread of the caller until the end is asked for, and try nothing again.
+
+        Raises:
+            KafkaFailure, SinkError: something went wrong; the directory stays as it is.
+        """
         sink = self._sink()
         try:
             committed = sink.recover()
@@ -202,7 +206,8 @@ class _Copy:
                 f"{path} holds revision {self.number} of {self.name!r}, and the newest of the topics is revision "
                 f"{number}, another one: they were made anew. Move the directory away to have a new copy made."
             )
-        steps = [step for step in assembly.changes.values() if step.sent is not None and self._is_news(step)]
+        # After everything was read again, this is all of it: what the directory has might be of another history.
+        steps = [step for step in assembly.changes.values() if step.sent is not None]
         ids = sorted(assembly.held)
         sent = [assembly.held[one].sent for one in ids]
         return Publication(
@@ -219,7 +224,3 @@ class _Copy:
         self._record = record
         self._members = {name: member.sent for name, member in self.assembly.held.items()}
         self.assembly.changes.clear()
-
-    def _is_news(self, step: Step) -> bool:
-        """After everything was read again, most of it is in the directory already."""
-        return step.revision > self.number or self._members.get(step.id) != step.sent

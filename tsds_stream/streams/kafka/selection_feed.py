@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tsds_stream.records import Json
 from tsds_stream.streams.kafka.assembly import Assembly
-from tsds_stream.streams.kafka.encoding import decode_change, decode_revision, split_selection_key
+from tsds_stream.streams.kafka.encoding import RESERVED, decode_change, decode_revision, split_selection_key
 from tsds_stream.streams.kafka.errors import KafkaFailure, OutOfRange, Partition, Unreachable
 from tsds_stream.streams.kafka.following import Following, Reader, partitions_of, read_tail
 from tsds_stream.streams.kafka.marks import PublisherMark, decode_mark, is_mark
@@ -156,7 +156,7 @@ class SelectionFeed:
         elif is_mark(record.key):
             mark = decode_mark(record.key, record.value)
             self._marks[mark.transactional_id] = mark
-        else:
+        elif not (record.key or b"").startswith(RESERVED):
             assembly = self._assemblies.get(split_selection_key(record.key)[0])
             if assembly is not None:  # values of other sets are not even parsed
                 change = decode_change(record.key, record.value, record.headers)

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tsds_stream.codecs import Decoder, RecordError
-from tsds_stream.logs import Log
+from tsds_stream.fields import record_id
+from tsds_stream.logs import LineLog, Log
 from tsds_stream.records import Target
 from tsds_stream.streams.base import SourceError, SourceUnavailable
 from tsds_stream.streams.kafka.connection import Connection
@@ -74,6 +75,7 @@ class TargetTopic:
         topic: its name.
         decoder: `Decoder.target` makes examples of values.
         sets: names of the target sets; keys of others are of no interest.
+        log: None: to stderr.
         patience: seconds that `read` waits for the topic's end to be reached for the first time.
         open_reader: where a test puts its own.
     """
@@ -84,7 +86,7 @@ class TargetTopic:
         topic: str,
         decoder: Decoder,
         sets: Iterable[str],
-        log: Log,
+        log: Log | None = None,
         *,
         patience: float = 120.0,
         open_reader: Callable[[Connection], Reader] | None = None,
@@ -92,7 +94,7 @@ class TargetTopic:
         self.topic = topic
         self._connection = connection
         self._decoder = decoder
-        self._log = log
+        self._log = log if log is not None else LineLog()
         self._patience = patience
         self._open_reader = open_reader if open_reader is not None else _consumer
         self._lock = threading.Lock()
@@ -227,6 +229,7 @@ class TargetTopic:
             return
         target = None
         try:
+            record_id(identifier, None)  # also where the value brings another one
             target = self._decoder.target(record.value, identifier)
         except RecordError as error:
             self._log.warning(
