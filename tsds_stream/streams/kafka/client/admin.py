@@ -42,6 +42,11 @@ class Admin:
             node = self._client.describe_cluster()["brokers"][0]["broker_id"]
         return self._config(ConfigResourceType.BROKER, str(node))
 
+    def brokers(self) -> int:
+        """How many there are."""
+        with explained("describe the cluster", self._connection):
+            return len(self._client.describe_cluster()["brokers"])
+
     def create(self, name: str, *, partitions: int, replicas: int, config: Mapping[str, str]) -> None:
         """Create a topic; -1 for partitions or replicas means the default of the brokers."""
         wanted = {"num_partitions": partitions, "replication_factor": replicas, "configs": dict(config)}
@@ -66,4 +71,10 @@ def _topic(told: Mapping[str, Any]) -> Topic:
         return Topic(told["name"], problem="there is no such topic" if missing else error.__name__, missing=missing)
     partitions = sorted(told["partitions"], key=lambda one: int(one["partition_index"]))
     replicas = min((len(one["replica_nodes"]) for one in partitions), default=0)
-    return Topic(told["name"], str(told["topic_id"]), tuple(one["partition_index"] for one in partitions), replicas)
+    numbers = tuple(one["partition_index"] for one in partitions)
+    return Topic(told["name"], str(told["topic_id"]), numbers, replicas, allowed=_allowed(told))
+
+
+def _allowed(told: Mapping[str, Any]) -> frozenset[str] | None:
+    names = told.get("authorized_operations")
+    return None if names is None else frozenset(names)

@@ -39,6 +39,7 @@ class Topic:
 
     Attributes:
         problem: why they say nothing; empty: the rest is known.
+        allowed: operations that these credentials may do ("READ", "WRITE", …); None: they do not say.
     """
 
     name: str
@@ -47,3 +48,4 @@ class Topic:
     replicas: int = 0
     problem: str = ""
     missing: bool = False
+    allowed: frozenset[str] | None = None
