@@ -9,7 +9,7 @@ from tsds_stream.records import DeadLetter, Json
 from tsds_stream.streams.base import Positions, Sent
 from tsds_stream.streams.kafka.client import Record
 from tsds_stream.streams.kafka.dead_letters import decode_letter
-from tsds_stream.streams.kafka.encoding import decode_change, decode_revision
+from tsds_stream.streams.kafka.encoding import RESERVED, decode_change, decode_revision
 from tsds_stream.streams.kafka.marks import PublisherMark, decode_mark, is_mark
 from tsds_stream.verification.evidence import Current, Published
 from tsds_stream.verification.reading import TopicReader
@@ -65,7 +65,7 @@ class SinkReader:
                 try:
                     if is_mark(record.key):
                         self._note_mark(decode_mark(record.key, record.value))
-                    else:
+                    elif not (record.key or b"").startswith(RESERVED):
                         self._note_change(record)
                 except ValueError as error:
                     self._unreadable(self._selection, record, error)
