@@ -15,7 +15,7 @@ from tsds_stream.engine.statistics import Statistics
 from tsds_stream.engine.target_set import TargetSet
 from tsds_stream.records import DeadLetter, Document
 
-_REASONS = {
+REASONS = {
     "non_finite": ("embedding", "the embedding holds a number that is not finite"),
     "zero": ("embedding", "the embedding is zero"),
     "id": ("id", "the id cannot be used: it is empty or has no UTF-8 form"),
@@ -84,7 +84,7 @@ class Intake:
             return []
         now = self._clock.now()
         return [
-            dead_letter(documents[i], *_REASONS.get(reason, (reason, "the selector cannot use it")), now)
+            dead_letter(documents[i], *REASONS.get(reason, (reason, "the selector cannot use it")), now)
             for i, reason in sorted(rejected.items())
         ]
 
