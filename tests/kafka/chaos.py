@@ -1,0 +1,459 @@
+"""Faults, one after the other, under a daemon that works: used by the tests and by `benchmarks.kafka_chaos`.
+
+A run ends when feeder and faults have stopped and everything has been read: then `World.audit` looks at what is left.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from confluent_kafka.admin import NewPartitions
+
+from tests.kafka.broker import Broker
+from tests.kafka.cluster import Cluster
+from tests.kafka.forker import Daemon, write_whole
+from tests.kafka.supervisor import Exit, Supervisor
+from tests.kafka.world import World, switched
+
+KILLED = -signal.SIGKILL
+WATCHDOG, STATE, FENCED, UNAVAILABLE = 1, 4, 6, 7
+AFTERMATH = 45.0  # seconds in which a fault may explain the end of a daemon
+POINTS = [
+    ("commit", "before"),
+    ("commit", "after"),
+    ("send_offsets", "before"),
+    ("send_offsets", "after"),
+    ("flush", "before"),
+    ("begin", "after"),
+    ("disk", "before"),
+    ("disk", "after"),
+]
+STARTING = [("init_transactions", "before"), ("init_transactions", "after"), ("committed", "before")]
+
+
+class Servers(Protocol):
+    """What can be done to one broker, or to one of three."""
+
+    def choose(self, chosen: random.Random) -> int: ...
+    def kill(self, node: int) -> None: ...
+    def suspend(self, node: int) -> None: ...
+    def resume(self, node: int) -> None: ...
+    def restart(self, node: int) -> None: ...
+
+
+class OneBroker:
+    """The only one."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    def choose(self, chosen: random.Random) -> int:
+        return 1
+
+    def kill(self, node: int) -> None:
+        self._broker.kill()
+
+    def suspend(self, node: int) -> None:
+        self._broker.suspend()
+
+    def resume(self, node: int) -> None:
+        self._broker.resume()
+
+    def restart(self, node: int) -> None:
+        self._broker.start()
+
+
+class ThreeBrokers:
+    """One of three at a time: the leader of a partition or the coordinator of the transactions or of the group."""
+
+    def __init__(self, cluster: Cluster, topics: Sequence[str], group: str, transactional_id: str) -> None:
+        self._cluster = cluster
+        self._topics = list(topics)
+        self._group = group
+        self._transactional_id = transactional_id
+        self._turn = 0
+
+    def choose(self, chosen: random.Random) -> int:
+        self._turn += 1
+        if self._turn % 3 == 0:
+            return self._cluster.transaction_coordinator(self._transactional_id)
+        if self._turn % 3 == 1:
+            return self._cluster.group_coordinator(self._group)
+        topic = chosen.choice(self._topics)
+        return chosen.choice(sorted(self._cluster.leaders(topic).values()))
+
+    def kill(self, node: int) -> None:
+        self._cluster.kill(node)
+
+    def suspend(self, node: int) -> None:
+        self._cluster.suspend(node)
+
+    def resume(self, node: int) -> None:
+        self._cluster.resume(node)
+
+    def restart(self, node: int) -> None:
+        """Back, and in step again, before another one may be killed."""
+        self._cluster.start(node)
+        self.await_in_sync()
+
+    def await_in_sync(self) -> None:
+        for topic in [*self._topics, "__consumer_offsets", "__transaction_state"]:
+            self._cluster.await_in_sync(topic, timeout=60.0)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something bad, and the exit codes with which a daemon may answer it."""
+
+    name: str
+    strike: Callable[[Chaos], None]
+    explains: frozenset[int]
+
+
+class Chaos:
+    """One world under faults.
+
+    Attributes:
+        seen: how often each fault struck, and how daemons ended.
+    """
+
+    def __init__(self, world: World, servers: Servers, seed: int) -> None:
+        self.world = world
+        self.servers = servers
+        self.chosen = random.Random(seed)
+        self.supervisor = Supervisor(self._start)
+        world.watched.append(self.supervisor.check)
+        self.seen: Counter[str] = Counter()
+        self._struck: list[tuple[float, Fault]] = []
+        self._command = False  # the next start is that of the command, with an interpreter of its own
+
+    def run(self, faults: Sequence[Fault], say: Callable[[str], None] = lambda line: None) -> str:
+        """Survive the faults in this order, and look at what is left; what `verify` says."""
+        began = time.monotonic()
+        self.world.feeder.start()
+        self.supervisor.start()
+        try:
+            self.world.await_publication()
+            for number, fault in enumerate(faults, 1):
+                self._strike(fault)
+                took = self._struck[-1][0] - began
+                say(f"{number:4} {fault.name}, at {took:.0f} s; publication {self.world.publications}")
+            ledger = self.world.feeder.stop(120.0)
+            self.world.await_caught_up(ledger)
+            status = self.supervisor.stop()
+            assert status == 0, f"after SIGTERM: {self.supervisor.exits[-1]}"
+        finally:
+            self.supervisor.abandon()
+        self._explain()
+        say(f"quiet after {time.monotonic() - began:.0f} s; looking at what is left")
+        return self.world.audit(ledger)
+
+    def _start(self) -> Daemon:
+        return self.world.start()
+
+    def _strike(self, fault: Fault) -> None:
+        time.sleep(self.chosen.uniform(0.0, 0.6))
+        before = self.world.publications
+        self._struck.append((time.monotonic(), fault))
+        fault.strike(self)
+        self.seen[fault.name] += 1
+        # Mostly it is over before the next one comes; sometimes two come together.
+        if self.chosen.random() < 0.8:
+            try:
+                self.world.await_publication(max(before, self.world.publications - 1))
+            except TimeoutError as error:
+                running = self.supervisor.daemon().said()[-3000:]
+                raise AssertionError(f"after {fault.name}: {error}\n{self.supervisor.exits[-3:]}\n{running}") from error
+
+    def _explain(self) -> None:
+        """Every end of a daemon is the answer to a fault."""
+        for end in self.supervisor.exits[:-1]:
+            what = "watchdog" if end.watchdog else f"exit {end.status}"
+            self.seen[what] += 1
+            recent = [fault for at, fault in self._struck if at <= end.ended + 0.1 and end.ended - at < AFTERMATH]
+            causes = [fault.name for fault in recent if end.status in fault.explains]
+            assert causes, f"no fault of {[fault.name for fault in recent]} explains\n{end}"
+            assert end.status != WATCHDOG or end.watchdog, end
+
+    # -- what faults are made of -----------------------------------------------------------------------------------
+
+    def aim(self, call: str, when: str, nth: int = 1) -> None:
+        """The daemon shall halt at this call."""
+        for name in ("aim", "fired", "go"):
+            (self.world.control / name).unlink(missing_ok=True)
+        write_whole(self.world.control / "aim", json.dumps({"call": call, "when": when, "nth": nth}))
+
+    def await_hit(self, timeout: float = 20.0) -> bool:
+        """Whether it has halted there."""
+        deadline = time.monotonic() + timeout
+        while not (self.world.control / "fired").exists():
+            if time.monotonic() > deadline:
+                (self.world.control / "aim").unlink(missing_ok=True)
+                self.seen["missed aims"] += 1
+                return False
+            time.sleep(0.001)
+        return True
+
+    def hit(self) -> Daemon:
+        """The daemon that halted."""
+        daemon = self.supervisor.daemon()
+        pid = int((self.world.control / "fired").read_text())
+        assert pid == daemon.pid
+        return daemon
+
+    def go(self) -> None:
+        """Let it go on."""
+        (self.world.control / "go").touch()
+
+    def pause(self, least: float, most: float) -> None:
+        time.sleep(self.chosen.uniform(least, most))
+
+
+# -- the faults ---------------------------------------------------------------------------------------------------
+
+
+def kill(chaos: Chaos) -> None:
+    chaos.supervisor.kill()
+
+
+def kill_twice(chaos: Chaos) -> None:
+    """Again while it starts."""
+    chaos.supervisor.kill().wait(10)
+    chaos.supervisor.daemon()
+    chaos.pause(0.0, 0.5)
+    chaos.supervisor.kill()
+
+
+def kill_at(call: str, when: str) -> Callable[[Chaos], None]:
+    def strike(chaos: Chaos) -> None:
+        chaos.aim(call, when, 1 if (call, when) in STARTING else chaos.chosen.randrange(1, 4))
+        if (call, when) in STARTING:
+            chaos.supervisor.kill()
+        if chaos.await_hit():
+            chaos.hit().signal(signal.SIGKILL)
+
+    return strike
+
+
+def damage_checkpoint(chaos: Chaos) -> None:
+    """A flipped bit or a cut file in the newest one, and a restart."""
+    folder = Path(chaos.world.settings["state"]["directory"]) / "checkpoints"
+    checkpoints = sorted(folder.glob("0*[0-9]"))
+    with suppress(FileNotFoundError):  # it may be replaced while we look
+        files = [path for path in sorted(checkpoints[-1].rglob("*")) if path.is_file() and path.stat().st_size]
+        victim = chaos.chosen.choice(files)
+        data = bytearray(victim.read_bytes())
+        if chaos.chosen.random() < 0.5:
+            data[chaos.chosen.randrange(len(data))] ^= 1 << chaos.chosen.randrange(8)
+        else:
+            del data[chaos.chosen.randrange(len(data)) :]
+        chaos.supervisor.kill(signal.SIGSTOP)
+        victim.write_bytes(data)
+    chaos.supervisor.kill()
+
+
+def stop_shortly(chaos: Chaos) -> None:
+    daemon = chaos.supervisor.kill(signal.SIGSTOP)
+    chaos.pause(0.3, 2.0)
+    daemon.signal(signal.SIGCONT)
+
+
+def stop_in_a_transaction(chaos: Chaos) -> None:
+    """Longer than its time-out, so that the brokers abort it."""
+    call = chaos.chosen.choice(["commit", "send_offsets", "flush"])
+    chaos.aim(call, "before")
+    if not chaos.await_hit():
+        return
+    daemon = chaos.hit()
+    daemon.signal(signal.SIGSTOP)
+    time.sleep(float(chaos.world.settings["kafka"]["transaction_timeout"]) + 2.5)
+    chaos.go()
+    daemon.signal(signal.SIGCONT)
+
+
+def zombie(chaos: Chaos) -> None:
+    """It sleeps in a transaction, another instance takes over and publishes, it wakes: the elder must leave."""
+    call, when = chaos.chosen.choice([point for point in POINTS if point[0] != "disk"])
+    chaos.aim(call, when)
+    if not chaos.await_hit():
+        return
+    elder = chaos.hit()
+    elder.signal(signal.SIGSTOP)
+    before = chaos.world.publications
+    second = chaos.world.second_instance()
+    try:
+        chaos.world.await_publication(before + 1)  # one may have been on its way to the witness
+        chaos.go()
+        elder.signal(signal.SIGCONT)
+        status = elder.wait(30)
+        assert status in (FENCED, WATCHDOG), f"the elder ends with {status}: {elder.said()[-2000:]}"
+        _fenced_off(second)
+    finally:
+        second.signal(signal.SIGKILL)
+
+
+def start_a_second(chaos: Chaos) -> None:
+    """On another machine: it takes over, until the supervisor of the first starts that one again."""
+    elder = chaos.supervisor.daemon()
+    second = chaos.world.second_instance()
+    try:
+        elder.wait(40)
+        _fenced_off(second)
+    finally:
+        second.signal(signal.SIGKILL)
+
+
+def start_a_second_here(chaos: Chaos) -> None:
+    """With the same state directory: it is refused, and the first goes on."""
+    second = chaos.world.start(hurt=False)
+    assert second.wait(30) == STATE, second.said()
+    assert "lock" in second.said() or "use" in second.said(), second.said()
+
+
+def _fenced_off(second: Daemon) -> None:
+    status = second.wait(60)
+    assert status == FENCED, f"the second ends with {status}: {second.said()[-2000:]}"
+
+
+def kill_broker(chaos: Chaos) -> None:
+    node = chaos.servers.choose(chaos.chosen)
+    chaos.servers.kill(node)
+    _outage(chaos, node)
+
+
+def kill_broker_at(call: str, when: str) -> Callable[[Chaos], None]:
+    def strike(chaos: Chaos) -> None:
+        node = chaos.servers.choose(chaos.chosen)
+        chaos.aim(call, when)
+        if (call, when) in STARTING:
+            chaos.supervisor.kill()
+        if not chaos.await_hit():
+            return
+        chaos.servers.kill(node)
+        chaos.go()
+        _outage(chaos, node)
+
+    return strike
+
+
+def _outage(chaos: Chaos, node: int) -> None:
+    """Until the broker is back; the daemon may be killed meanwhile."""
+    chaos.pause(0.0, 1.5)
+    if chaos.chosen.random() < 0.3:
+        chaos.supervisor.kill()
+    chaos.servers.restart(node)
+
+
+def suspend_broker(chaos: Chaos) -> None:
+    node = chaos.servers.choose(chaos.chosen)
+    chaos.servers.suspend(node)
+    chaos.pause(0.5, 3.0)
+    chaos.servers.resume(node)
+
+
+def slow_disk(chaos: Chaos) -> None:
+    """Publishing goes on: nobody waits for a checkpoint."""
+    with switched(chaos.world.control, "disk.slow"):
+        chaos.world.await_publication(chaos.world.publications + 2)
+        if chaos.chosen.random() < 0.5:
+            chaos.supervisor.kill()
+        chaos.pause(0.5, 1.5)
+
+
+def full_disk(chaos: Chaos) -> None:
+    with switched(chaos.world.control, "disk.full"):
+        chaos.pause(0.3, 1.0)
+        if chaos.chosen.random() < 0.7:
+            chaos.supervisor.kill()
+            chaos.pause(0.3, 1.5)
+
+
+def embedder_out(chaos: Chaos) -> None:
+    with switched(chaos.world.control, "embedder.out"):
+        chaos.pause(0.3, 1.5)
+        if chaos.chosen.random() < 0.5:
+            chaos.supervisor.kill()
+            chaos.pause(0.3, 1.0)
+
+
+def add_a_partition(chaos: Chaos) -> None:
+    """New ids go there as well; the daemon notices by itself."""
+    feeder, names = chaos.world.feeder, chaos.world.names
+    count = feeder.partitions + 1
+    admin = chaos.world.servers.admin()
+    for future in admin.create_partitions([NewPartitions(names.documents, count)]).values():
+        future.result(20)
+    deadline = time.monotonic() + 20
+    while sum(leader >= 0 for leader in chaos.world.servers.leaders(names.documents).values()) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    feeder.partitions = count
+
+
+_DAEMON = frozenset({KILLED})
+_BROKER = frozenset({KILLED, WATCHDOG, UNAVAILABLE, FENCED})
+
+RANDOM_KILL = Fault("daemon killed", kill, _DAEMON)
+KILL_TWICE = Fault("daemon killed again while it starts", kill_twice, _DAEMON)
+AIMED_KILLS = [Fault(f"daemon killed {when} {call}", kill_at(call, when), _DAEMON) for call, when in POINTS + STARTING]
+DAMAGE = Fault("checkpoint damaged", damage_checkpoint, _DAEMON)
+SHORT_STOP = Fault("daemon stopped for a while", stop_shortly, frozenset())
+LONG_STOP = Fault(
+    "daemon stopped in a transaction until it timed out",
+    stop_in_a_transaction,
+    frozenset({FENCED, WATCHDOG, UNAVAILABLE}),
+)
+ZOMBIE = Fault("daemon stopped, replaced, and awake again", zombie, frozenset({FENCED, WATCHDOG}))
+SECOND = Fault("second instance elsewhere", start_a_second, frozenset({FENCED}))
+SECOND_HERE = Fault("second instance here", start_a_second_here, frozenset())
+BROKER = Fault("broker killed", kill_broker, _BROKER)
+AIMED_AT_BROKER = [
+    Fault(f"broker killed {when} {call}", kill_broker_at(call, when), _BROKER)
+    for call, when in [
+        ("commit", "before"),
+        ("send_offsets", "before"),
+        ("flush", "before"),
+        ("commit", "after"),
+        ("init_transactions", "before"),
+        ("committed", "before"),
+        ("disk", "before"),
+    ]
+]
+BROKER_STOP = Fault("broker stopped for a while", suspend_broker, frozenset({UNAVAILABLE}))
+SLOW_DISK = Fault("slow disk", slow_disk, _DAEMON)
+FULL_DISK = Fault("full disk", full_disk, _DAEMON | {STATE})
+EMBEDDER = Fault("embedder out", embedder_out, _DAEMON)
+PARTITION = Fault("partition added", add_a_partition, frozenset())
+
+QUICK = [RANDOM_KILL, KILL_TWICE, *AIMED_KILLS, DAMAGE, SHORT_STOP, SLOW_DISK, FULL_DISK, EMBEDDER, SECOND_HERE]
+SLOW = [LONG_STOP, ZOMBIE, SECOND, BROKER, *AIMED_AT_BROKER, BROKER_STOP]
+
+
+def some_faults(count: int, seed: int) -> list[Fault]:
+    """Every kind once as far as `count` goes, the rest drawn, quick ones more often; in a drawn order."""
+    chosen = random.Random(seed)
+    kinds = [*SLOW, *QUICK, PARTITION]
+    faults = kinds if count >= len(kinds) else chosen.sample(kinds, count)
+    faults = faults + [chosen.choice(QUICK if chosen.random() < 0.8 else SLOW) for _ in range(count - len(faults))]
+    chosen.shuffle(faults)
+    return faults
+
+
+def some_exits(chaos: Chaos) -> list[Exit]:
+    """How daemons ended without being killed."""
+    return [end for end in chaos.supervisor.exits if end.status not in (KILLED, 0)]
+
+
+def seed_of_the_day() -> int:
+    """Given by TSDS_CHAOS_SEED, or 0: a test run is the same every time unless somebody asks for another."""
+    return int(os.environ.get("TSDS_CHAOS_SEED", "0"))

@@ -1,0 +1,40 @@
+"""A daemon on a real broker under forty faults, and one after the other where a fault deserves a test of its own.
+
+Afterwards every revision number is there once, each revision is the batch result at its positions, the dead letters are
+the poison records, no reader is held up, and a witness that is not our code has seen nothing but whole revisions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.kafka.broker import Broker
+from tests.kafka.chaos import SECOND, ZOMBIE, Chaos, OneBroker, seed_of_the_day, some_faults
+from tests.kafka.forker import Forker
+from tests.kafka.world import World
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+FAULTS = 40
+
+
+@pytest.fixture(scope="module")
+def forker() -> Iterator[Forker]:
+    with Forker() as forker:
+        yield forker
+
+
+def test_forty_faults_lose_nothing_and_repeat_nothing(own_broker: Broker, forker: Forker, tmp_path: Path) -> None:
+    seed = seed_of_the_day()
+    print(f"the seed is {seed}: TSDS_CHAOS_SEED={seed} does the same again")
+    world = World(tmp_path / "world", own_broker, forker, seed=seed)
+    chaos = Chaos(world, OneBroker(own_broker), seed)
+    print(chaos.run(some_faults(FAULTS, seed), say=print))
+    world.close()
+    print(dict(chaos.seen))
+    assert chaos.seen["missed aims"] <= 3
+    assert {ZOMBIE.name, SECOND.name} <= chaos.seen.keys()
+    assert all(world.witness.number(name) > 50 for name in ("colours", "games"))
