@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from kafka import ConsumerGroupMetadata, KafkaProducer, OffsetAndMetadata
+from kafka.errors import KafkaError
 
 from tsds_stream.streams.kafka.client.failures import explained
 from tsds_stream.streams.kafka.client.options import client_options, foreign, milliseconds
@@ -62,7 +64,7 @@ class Producer:
                 **transactional,
                 retry_backoff_ms=5,  # the pause within every transaction; 100 makes them seven times as long
                 linger_ms=20,
-                batch_size=256 * 1024,
+                batch_size=min(256 * 1024, max_request_size),  # a batch that is refused as too large ends the producer
                 max_block_ms=milliseconds(connection.request_timeout),
                 max_request_size=max_request_size,
                 compression_type=compression,
@@ -125,4 +127,5 @@ class Producer:
 
     def close(self, timeout: float = 1.0) -> None:
         """Let go of all connections; what was not flushed is lost."""
-        self._client.close(timeout=timeout)
+        with suppress(KafkaError):  # it flushes first, and complains of what does not arrive in time
+            self._client.close(timeout=timeout)
