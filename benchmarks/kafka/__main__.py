@@ -1,0 +1,126 @@
+"""The figures of the Kafka daemon: `python -m benchmarks.kafka [PART ...] [--quick] [--full]`.
+
+Each part has a server of its own, started as the tests start theirs, on the same cores as everything else. Results go
+to `benchmarks/results/kafka.json`, and as a table to `kafka.md` beside it; parts that are not run keep theirs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.corpus import CACHE, Corpus, corpus
+from benchmarks.kafka import fuzz, latency, publishing, restart, soak, throughput
+from benchmarks.kafka.world import World, world
+from benchmarks.measuring import load, machine
+from benchmarks.report import RESULTS, Part
+
+_QUICK_DOCUMENTS = 75_000
+_MARKS = {True: "yes", False: "**no**", None: ""}
+PARTS: dict[str, Callable[[World, Corpus, bool], Part]] = {
+    "embedded": throughput.embedded,
+    "text": throughput.text,
+    "latency": latency.measure,
+    "publish": publishing.measure,
+    "restart": restart.measure,
+}
+LONG: dict[str, Callable[[World, Corpus, bool], Part]] = {"soak": soak.measure, "fuzz": fuzz.measure}
+
+
+def main() -> int:
+    """Run the chosen parts; the exit status is 1 when one failed (a missed goal is not a failure)."""
+    every = PARTS | LONG
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.kafka", description=__doc__)
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"some of: {', '.join(every)} (default: the fast ones)"
+    )
+    parser.add_argument("--quick", action="store_true", help="a smoke test: its figures mean nothing")
+    parser.add_argument("--full", action="store_true", help=f"also {' and '.join(LONG)} (a quarter of an hour)")
+    options = parser.parse_args()
+    unknown = sorted(set(options.parts) - set(every))
+    if unknown:
+        parser.error(f"unknown part: {', '.join(unknown)}; there are {', '.join(every)}")
+    folder = CACHE / "quick-results" if options.quick else RESULTS
+    found = corpus(_QUICK_DOCUMENTS if options.quick else None)
+    failed = []
+    for name in options.parts or (every if options.full else PARTS):
+        try:
+            record = _run(every[name], found, options.quick)
+        except (RuntimeError, TimeoutError, OSError) as error:
+            failed.append(name)
+            print(f"{name}: {error}", file=sys.stderr, flush=True)
+            continue
+        for row in record["rows"]:
+            mark = {True: "reached", False: "MISSED", None: "-"}[row["met"]]
+            print(f"  {mark:8}{row['what']}: {row['measured']} (goal: {row['goal'] or 'none'})", flush=True)
+        print(f"{name}: {record['seconds']} s, load {record['load']}", file=sys.stderr, flush=True)
+        _keep(folder, name, record, every)
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _run(measure: Callable[[World, Corpus, bool], Part], found: Corpus, quick: bool) -> dict[str, Any]:
+    before, began = load(), time.perf_counter()
+    print(f"{measure.__module__}.{measure.__name__} …", file=sys.stderr, flush=True)
+    with world() as made:
+        part = measure(made, found, quick)
+        version = made.broker.version
+    if quick:
+        part.rows = [replace(row, met=None) for row in part.rows]
+    return {
+        "load": f"{before}–{load()}",
+        "seconds": round(time.perf_counter() - began),
+        "server": f"Apache Kafka {version}",
+        "machine": machine(),
+        "corpus": found.origin["kind"],
+        "rows": [asdict(row) for row in part.rows],
+        "details": part.details,
+    }
+
+
+def _keep(folder: Path, name: str, record: dict[str, Any], order: Mapping[str, object]) -> None:
+    path = folder / "kafka.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    records = json.loads(path.read_text()) if path.exists() else {}
+    records[name] = record
+    records = {part: records[part] for part in order if part in records}
+    for target, text in ((path, json.dumps(records, indent=1) + "\n"), (folder / "kafka.md", page(records))):
+        beside = target.with_name(target.name + ".partial")
+        beside.write_text(text)
+        os.replace(beside, target)
+
+
+def page(records: Mapping[str, dict[str, Any]]) -> str:
+    """All results as Markdown."""
+    last = list(records.values())[-1]
+    described = last["machine"]
+    lines = [
+        "# Measured: the Kafka daemon",
+        "",
+        f"`python -m benchmarks.kafka` on {described['cores']} cores of {described['processor']}, Python "
+        f"{described['python']}, {last['server']} (one server, on the same cores as everything else).",
+        "Every ratio compares two measurements of the same run, which took turns; the best of the pairs is given, and "
+        "all of them. *Load* is the number of processes that wanted a core, averaged over the minute before the part "
+        "and over its last minute, its own included.",
+        "",
+        "| what | to reach | measured | reached | load |",
+        "|---|---|---|---|---|",
+    ]
+    for record in records.values():
+        lines += [
+            f"| {row['what']} | {row['goal']} | {row['measured']} | {_MARKS[row['met']]} | {record['load']} |"
+            for row in record["rows"]
+        ]
+    return "\n".join([*lines, "", "The figures behind each row are in `kafka.json`.", ""])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
