@@ -29,7 +29,7 @@ class FakeLog:
     begin: int = 0
     entries: list[FakeRecord | None] = field(default_factory=list)
     hidden: int = 0  # offsets at the end that belong to an open transaction
-    rewritten: bool = False  # the log lost its end and has grown again
+    cut: int | None = None  # the log lost what came after this offset, and has grown again
 
     @property
     def end(self) -> int:
@@ -134,9 +134,9 @@ class FakeConsumer:
         left = limit
         for partition in [one for one in self._at if one not in self._paused]:
             log, at = kafka.logs[partition.partition], self._at[partition]
-            if log.rewritten:
-                log.rewritten = False
-                raise OutOfRange({partition: -1})
+            if log.cut is not None:
+                cut, log.cut = log.cut, None
+                raise OutOfRange({partition: -1}, {partition: cut})
             if not log.begin <= at <= log.end:
                 if found:
                     break

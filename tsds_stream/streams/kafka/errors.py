@@ -40,9 +40,11 @@ class OutOfRange(KafkaFailure):  # noqa: N818
     """The log does not hold the records that were asked for: deleted by retention, or cut off at its end.
 
     Attributes:
-        positions: per partition, the offset that was asked for.
+        positions: per partition, the offset that was asked for; -1: the one up to which it was read.
+        cut: of some of them, where the log was cut off before it grew again.
     """
 
-    def __init__(self, positions: Mapping[Partition, int]) -> None:
+    def __init__(self, positions: Mapping[Partition, int], cut: Mapping[Partition, int] | None = None) -> None:
         super().__init__(", ".join(f"{partition} at {offset}" for partition, offset in positions.items()))
         self.positions = dict(positions)
+        self.cut = dict(cut or {})

@@ -79,13 +79,13 @@ def deleted(topic: str, partition: int, offset: int, log: Log) -> Gap:
     return Gap(partition, offset, log.begin, "retention", sentence)
 
 
-def rewritten(topic: str, partition: int, offset: int) -> Gap:
-    """The log lost its end and has grown again beyond `offset`: what was read is not what is there now."""
+def rewritten(topic: str, partition: int, offset: int, cut: int) -> Gap:
+    """The log was cut off at `cut` and has grown again: what was read is not what is there now."""
     sentence = (
-        f"{topic}/{partition} was read up to offset {offset}, and since then the brokers have lost the end of its log "
-        "and have written other records in its place."
+        f"{topic}/{partition} was read up to offset {offset}, and since then the brokers have lost what came after "
+        f"{cut} ({_records(offset - cut)}) and have written other records in its place."
     )
-    return Gap(partition, offset, offset, "truncated", sentence)
+    return Gap(partition, offset, cut, "truncated", sentence)
 
 
 def lost_past(positions: KafkaPositions, topic_id: str, logs: Mapping[int, Log]) -> list[str]:

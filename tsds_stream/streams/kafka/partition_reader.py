@@ -28,6 +28,7 @@ class PartitionReader:
         self._ends: dict[int, int] = {}
         self._paused: set[int] = set()
         self._resting = False
+        self._before: dict[int, int] = {}
         self.offsets: dict[int, int] = {}
         self.bounds: Mapping[int, int] | None = None
         self.newest = -1
@@ -77,6 +78,7 @@ class PartitionReader:
         if self._resting:
             consumer.resume([self._partition(number) for number in self.unfinished])
             self._resting = False
+        self._before = dict(self.offsets)
         found = {partition.partition: run for partition, run in consumer.poll(timeout, limit).items()}
         runs: Runs = []
         for number in sorted(self.unfinished):
@@ -93,11 +95,12 @@ class PartitionReader:
             self.offsets[number] = offset
         return runs
 
-    def finish(self, number: int) -> None:
-        """Nothing is left before the bound of this partition."""
-        assert self.bounds is not None
-        self.jump(number, self.bounds[number])
-        self._pause({number})
+    def undo(self) -> None:
+        """Go back to where the last `read` began."""
+        bounds = self.bounds
+        for number, offset in self._before.items():
+            self.jump(number, offset)
+        self.bind(bounds)
 
     def rest(self) -> None:
         """Read nothing and keep the connection, until the next `read`."""

@@ -24,7 +24,6 @@ log = logging.getLogger(__name__)
 
 _GLIMPSE: Final = 1.0  # seconds between two looks for a topic that is not there
 _GONE: Final = 2.0  # seconds until a topic that is not there is believed to be deleted
-_STALLED: Final = 1.0  # seconds without a record after which a bounded reading looks for a hole
 _COMPLAINT: Final = 60.0  # seconds between two lines in the log on trouble that lasts
 
 
@@ -71,7 +70,7 @@ class KafkaSource:
         self._passed: list[Gap] = []  # what the logs no longer held when a bounded reading began
         self._reached = False
         self._gone_since: float | None = None
-        self._glimpse_at = self._check_at = self._moved_at = 0.0
+        self._glimpse_at = self._check_at = 0.0
         self._complain_at = -_COMPLAINT
 
     def seek(self, positions: Positions | None) -> None:
@@ -106,7 +105,10 @@ class KafkaSource:
             self._watch()
             if not self._reached:
                 runs = self._reader.read(limit, timeout)
-                self._note(runs)
+                if self._is_another():
+                    self._reader.undo()  # these may be records of a topic that was made again
+                    runs = []
+                self._note()
         except OutOfRange as error:
             self._settle(error)
         except Refused:
@@ -166,16 +168,9 @@ class KafkaSource:
         self._reader.close()
         self._topic_id = ""
 
-    def _note(self, runs: Runs) -> None:
-        """What a reading has come to."""
+    def _note(self) -> None:
+        """Whether `until` is reached."""
         reader = self._reader
-        if runs or reader.bounds is None:
-            self._moved_at = self._clock()
-        elif self._clock() - self._moved_at > _STALLED:
-            self._moved_at = self._clock()
-            for number in reader.unfinished:
-                if self._look.is_hole(number, reader.offsets[number], reader.bounds[number]):
-                    reader.finish(number)
         if reader.bounds is not None and not reader.unfinished and self._until is not None:
             self._reached = True
             until = self._parsed(self._until)
@@ -210,12 +205,11 @@ class KafkaSource:
                     passed.append(deleted(self._topic, number, bound, Log(offset, offset)))
         self._reader.bind(bounds)
         self._until, self._passed, self._reached = until, passed, False
-        self._moved_at = self._clock()
 
     def _watch(self) -> None:
         """See whether the topic is still there and the same one, and take up partitions that it has got."""
         topic_id, partitions = self._reader.consumer.glimpse(self._topic)
-        another = topic_id not in ("", self._topic_id)
+        another = self._is_another()
         now = self._clock()
         if another or now >= self._check_at or (not topic_id and now >= self._glimpse_at):
             self._glimpse_at, self._check_at = now + _GLIMPSE, now + self._interval
@@ -231,6 +225,10 @@ class KafkaSource:
             log.info("the topic %r has got new partitions: %s", self._topic, ", ".join(map(str, new)))
             self._reader.add(logs)
             self._began.update({number: held.begin for number, held in logs.items()})
+
+    def _is_another(self) -> bool:
+        """Whether the last metadata are those of another topic of this name, be it an older or a newer one."""
+        return self._reader.consumer.glimpse(self._topic)[0] not in ("", self._topic_id)
 
     def _examine(self, topic: Topic) -> None:
         """Raises `SourceError` when the topic is gone, and stays so, or is another one."""
@@ -264,9 +262,9 @@ class KafkaSource:
             logs = self._logs(list(offsets), offsets)
             found = find_gaps(KafkaPositions(self._topic, self._topic_id, offsets, {}), self._topic_id, logs)
             known = {gap.partition for gap in found}
-            for one, offset in error.positions.items():
-                if offset < 0 and one.partition not in known:
-                    found.append(rewritten(self._topic, one.partition, offsets[one.partition]))
+            for one, cut in error.cut.items():
+                if one.partition not in known and cut < offsets[one.partition]:
+                    found.append(rewritten(self._topic, one.partition, offsets[one.partition], cut))
             self._accept(found)
             for number, offset in {**offsets, **_targets(found)}.items():
                 reader.jump(number, offset)

@@ -88,31 +88,6 @@ class TopicLook:
                 whole.close()
         return {one.partition: Log(begins[one], ends[one]) for one in partitions}
 
-    def is_hole(self, number: int, offset: int, end: int) -> bool:
-        """Whether there is nothing to be read from `offset` up to `end`. False: nobody says so.
-
-        Compaction may leave a reader waiting before the end of a log. Only an answer counts: a reader of its own asks
-        for this partition alone, from `offset` on, and is told the end of the log and no record.
-        """
-        reader, partition = None, Partition(self._topic, number)
-        try:
-            reader = self._clients.consumer(self._short)
-            reader.assign({partition: offset})
-            if reader.ends([partition])[partition] < end:
-                return False  # an open transaction may still bring some
-            deadline = time.monotonic() + _SHORT
-            while time.monotonic() < deadline:
-                if reader.poll(0.1, 1) or reader.offset(partition) != offset:
-                    return False
-                if reader.high_water(partition) is not None:
-                    return True
-        except KafkaFailure:
-            pass
-        finally:
-            if reader is not None:
-                reader.close()
-        return False
-
     def close(self) -> None:
         """Let go of the connection."""
         if self._admin is not None:

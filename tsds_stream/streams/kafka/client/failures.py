@@ -30,7 +30,8 @@ def explained(doing: str, connection: Connection | None = None) -> Iterator[None
     except kafka_errors.OffsetOutOfRangeError as error:
         raise OutOfRange({Partition(*p): int(offset) for p, offset in dict(error.args[0]).items()}) from error
     except kafka_errors.LogTruncationError as error:
-        raise OutOfRange({Partition(*p): -1 for p in error.divergent_offsets}) from error
+        cut = {Partition(*p): max(0, at.offset) if at else 0 for p, at in error.divergent_offsets.items()}
+        raise OutOfRange(dict.fromkeys(cut, -1), cut) from error
     except kafka_errors.MessageSizeTooLargeError as error:
         raise TooLarge(f"Could not {doing}: {error}") from error
     except (kafka_errors.KafkaError, OSError, AssertionError, ValueError) as error:
