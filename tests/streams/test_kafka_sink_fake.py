@@ -358,6 +358,13 @@ def test_missing_topics_are_named_together(kafka: FakeKafka):
         sink_of(kafka)
 
 
+def test_brokers_that_do_not_answer_at_a_start_may_answer_at_the_next(kafka: FakeKafka):
+    kafka.faults.append(Fault("init_transactions", Unreachable("Could not begin to write transactions (nowhere:1).")))
+    with pytest.raises(SinkUnavailable, match="nowhere:1"):
+        sink_of(kafka)
+    sink_of(kafka)
+
+
 def test_an_open_transaction_of_somebody_else_is_waited_for(kafka: FakeKafka):
     stranger = kafka.clients.producer(None, transactional_id="stranger", max_request_size=10**6)
     stranger.init_transactions()
