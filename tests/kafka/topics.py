@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any
 
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 
 class Topics:
@@ -45,6 +45,11 @@ class Topics:
         while sum(leader >= 0 for leader in self.leaders(name, admin).values()) < partitions:
             _check(deadline, f"topic {name} has partitions without a leader")
         return name
+
+    def add_partitions(self, name: str, total: int, timeout: float = 30.0) -> None:
+        """Let a topic have so many partitions."""
+        admin = self.admin()
+        _await(admin.create_partitions([NewPartitions(name, total)], operation_timeout=timeout))
 
     def delete_topic(self, name: str, timeout: float = 30.0) -> None:
         """Delete a topic and return when it is no longer listed."""

@@ -190,13 +190,14 @@ class LogReader:
         found = {}
         for partition in chance.sample(sorted(self.at), chance.randint(0, len(self.at))):
             log = self.topics.logs[partition]
-            ahead = [one for one in log.records if self.at[partition] <= one.offset < log.visible]
+            visible = log.visible  # once: a test may write meanwhile
+            ahead = [one for one in log.records if self.at[partition] <= one.offset < visible]
             taken = ahead[: chance.randint(1, 4)]
             if taken:
                 found[partition] = taken
                 self.at[partition] = taken[-1].offset + 1
             if len(taken) == len(ahead):
-                self.at[partition] = max(self.at[partition], log.visible)  # over holes and markers
+                self.at[partition] = max(self.at[partition], visible)  # over holes and markers
         return found
 
     def offset(self, partition):

@@ -210,7 +210,7 @@ def test_a_topic_that_was_cut_off_leaves_the_examples_as_they_are_and_says_so(wo
     assert len(reader.read()) == 1
     cut.now = True
 
-    with pytest.raises(SourceError, match="targets/0 at 1.*start again"):
+    with pytest.raises(SourceError, match=r"targets/0 at 1.*start again"):
         eventually(reader.changed)
     topic.close()
 

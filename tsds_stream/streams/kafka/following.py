@@ -15,7 +15,7 @@ POLL = 0.25  # seconds
 LIMIT = 5000  # records of one poll
 _FIRST_WINDOW = 64  # offsets before the end that are looked at first
 _WIDER = 16  # by how much the next window is larger
-_LOOK = 5.0  # seconds between two looks for new partitions
+_LOOK = 1.0  # seconds between two looks for new partitions; the client itself asks every few seconds
 _GONE = 30.0  # seconds without any partition, after which a topic is gone and not merely hidden
 
 
