@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from tsds_stream.streams.kafka.client import Consumer, Record
-from tsds_stream.streams.kafka.errors import KafkaFailure, OutOfRange, Partition, Refused, Unreachable
+from tsds_stream.streams.kafka.errors import KafkaFailure, OutOfRange, Partition, Unreachable
+from tsds_stream.streams.kafka.following import partitions_of
 
 _POLL: Final = 0.25  # seconds
 _RECORDS: Final = 2000  # per poll
@@ -57,7 +58,7 @@ def batches_to(
     patience: float = 30.0,
     progress: Callable[[], None] = nothing,
 ) -> Iterator[list[Record]]:
-    """The committed records before these offsets, from the beginning; see `read_to_end`. A few after them may come, too.
+    """The committed records before these offsets, from the beginning; see `read_to_end`. Some after them may come, too.
 
     Raises:
         KafkaFailure: nothing is heard any more.
@@ -134,14 +135,6 @@ def await_settled(
             )
         progress()
         time.sleep(_PAUSE)
-
-
-def partitions_of(consumer: Consumer, topic: str) -> list[Partition]:
-    """All of a topic. Raises `Refused` when there is no such topic."""
-    partitions = [Partition(topic, number) for number in consumer.partitions(topic)]
-    if not partitions:
-        raise Refused(f"There is no topic {topic!r}; `tsds-stream topics --create` makes it.")
-    return partitions
 
 
 def _behind(stable: Mapping[Partition, int], written: Mapping[Partition, int]) -> list[Partition]:
