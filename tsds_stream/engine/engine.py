@@ -11,7 +11,7 @@ from tsds_stream.checkpoint import CheckpointStore
 from tsds_stream.config import Settings
 from tsds_stream.durable import Disk, make_directories, sentence
 from tsds_stream.embedding import create
-from tsds_stream.embedding.base import Embedder, EmbedderError, FingerprintMismatch
+from tsds_stream.embedding.base import Embedder, EmbedderError, EmbedderUnavailable, FingerprintMismatch
 from tsds_stream.engine.assembly import assemble
 from tsds_stream.engine.checkpointing import Checkpointer
 from tsds_stream.engine.clock import Clock, SystemClock
@@ -23,7 +23,7 @@ from tsds_stream.engine.preparation import GivenUpError, Preparer
 from tsds_stream.engine.publisher import Publisher, parameters_digest
 from tsds_stream.engine.recovery import Restored, restore
 from tsds_stream.engine.statistics import Progress, SetStatistics, Statistics
-from tsds_stream.engine.stop import Deadline, Stop, stop_on_signals
+from tsds_stream.engine.stop import Deadline, Stop, leave_on_signals, stop_on_signals
 from tsds_stream.engine.target_set import TargetsError, TargetSet, embedded, fingerprint
 from tsds_stream.engine.texts import Texts
 from tsds_stream.exit_status import CommandError, ExitStatus
@@ -55,6 +55,7 @@ _STATUS: list[tuple[type[Exception], ExitStatus]] = [
     (SourceUnavailable, ExitStatus.UNAVAILABLE),
     (SourceError, ExitStatus.INPUT),
     (TargetsError, ExitStatus.INPUT),
+    (EmbedderUnavailable, ExitStatus.UNAVAILABLE),
     (EmbedderError, ExitStatus.INPUT),
 ]
 
@@ -135,7 +136,7 @@ class Engine:
         Raises:
             CommandError: a directory is in use or cannot be written, a model is missing, …
         """
-        with _explained():
+        with _explained(), leave_on_signals():
             root = Path(settings.state.directory)
             disk = disk or Disk()
             make_directories(disk, root)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -61,18 +61,38 @@ def stop_on_signals(stop: Stop) -> Iterator[None]:
 
     Outside the main thread, where Python cannot take signals, this does nothing.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
     def ask(number: int, frame: FrameType | None) -> None:
         if stop.requested:
             os._exit(ExitStatus.INTERRUPTED)  # no clean-up: every thread may be in the middle of anything
         stop.request(signal.Signals(number).name)
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    with _handled(ask):
+        yield
+
+
+@contextmanager
+def leave_on_signals() -> Iterator[None]:
+    """While everything is still being opened, SIGTERM or SIGINT leaves at once: nothing has begun.
+
+    The first process of a container ignores signals that it has no handler for, and a broker may be long in answering.
+    """
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        os._exit(ExitStatus.OK)
+
+    with _handled(leave):
+        yield
+
+
+@contextmanager
+def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, former in before.items():
+            signal.signal(number, former)
