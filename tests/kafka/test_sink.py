@@ -26,7 +26,7 @@ from tsds_stream.streams.kafka.client import Admin, Consumer
 from tsds_stream.streams.kafka.connection import Connection
 from tsds_stream.streams.kafka.dead_letter_topic import read_dead_letters
 from tsds_stream.streams.kafka.errors import Partition
-from tsds_stream.streams.kafka.readback import partitions_of
+from tsds_stream.streams.kafka.following import partitions_of
 from tsds_stream.streams.kafka.sink import KafkaSink
 
 pytestmark = pytest.mark.kafka

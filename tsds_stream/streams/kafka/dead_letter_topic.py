@@ -10,7 +10,8 @@ from tsds_stream.streams.kafka.client import Consumer
 from tsds_stream.streams.kafka.connection import Connection
 from tsds_stream.streams.kafka.dead_letters import decode_letter
 from tsds_stream.streams.kafka.errors import Partition
-from tsds_stream.streams.kafka.readback import batches_to, partitions_of
+from tsds_stream.streams.kafka.following import partitions_of
+from tsds_stream.streams.kafka.readback import batches_to
 
 log = logging.getLogger(__name__)
 

@@ -106,11 +106,17 @@ class Following:
             self._reader.assign(self.positions)
 
 
-def partitions_of(reader: Reader, topic: str) -> list[Partition]:
+class Listing(Protocol):
+    """Who can tell which partitions there are."""
+
+    def partitions(self, topic: str) -> list[int]: ...
+
+
+def partitions_of(reader: Listing, topic: str) -> list[Partition]:
     """All partitions of a topic. Raises `Refused` when there is no such topic."""
     found = [Partition(topic, number) for number in reader.partitions(topic)]
     if not found:
-        raise Refused(f"There is no topic {topic!r}, or it may not be read.")
+        raise Refused(f"There is no topic {topic!r}; `tsds-stream topics --create` makes it.")
     return found
 
 
