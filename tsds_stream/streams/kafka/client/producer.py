@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from kafka import ConsumerGroupMetadata, KafkaProducer, OffsetAndMetadata
@@ -127,5 +126,7 @@ class Producer:
 
     def close(self, timeout: float = 1.0) -> None:
         """Let go of all connections; what was not flushed is lost."""
-        with suppress(KafkaError):  # it flushes first, and complains of what does not arrive in time
+        try:
             self._client.close(timeout=timeout)
+        except KafkaError:  # it flushes first; what does not arrive in time is lost
+            self._client._closed = True  # otherwise its destructor tries again, and complains to stderr
