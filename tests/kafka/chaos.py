@@ -111,6 +111,25 @@ class ThreeBrokers:
             self._cluster.await_in_sync(topic, timeout=60.0)
 
 
+def aim_at(control: Path, call: str, when: str, nth: int = 1) -> None:
+    """The daemon of this control directory shall halt at the n-th such call."""
+    for name in ("aim", "fired", "go"):
+        (control / name).unlink(missing_ok=True)
+    write_whole(control / "aim", json.dumps({"call": call, "when": when, "nth": nth}))
+
+
+def await_hit(control: Path, check: Callable[[], None] = lambda: None, timeout: float = 20.0) -> bool:
+    """Whether a daemon has halted where it was aimed at."""
+    deadline = time.monotonic() + timeout
+    while not (control / "fired").exists():
+        check()
+        if time.monotonic() > deadline:
+            (control / "aim").unlink(missing_ok=True)
+            return False
+        time.sleep(0.001)
+    return True
+
+
 @dataclass(frozen=True)
 class Fault:
     """Something bad, and the exit codes with which a daemon may answer it."""
@@ -189,20 +208,13 @@ class Chaos:
 
     def aim(self, call: str, when: str, nth: int = 1) -> None:
         """The daemon shall halt at this call."""
-        for name in ("aim", "fired", "go"):
-            (self.world.control / name).unlink(missing_ok=True)
-        write_whole(self.world.control / "aim", json.dumps({"call": call, "when": when, "nth": nth}))
+        aim_at(self.world.control, call, when, nth)
 
-    def await_hit(self, timeout: float = 20.0) -> bool:
+    def await_hit(self) -> bool:
         """Whether it has halted there."""
-        deadline = time.monotonic() + timeout
-        while not (self.world.control / "fired").exists():
-            if time.monotonic() > deadline:
-                (self.world.control / "aim").unlink(missing_ok=True)
-                self.seen["missed aims"] += 1
-                return False
-            time.sleep(0.001)
-        return True
+        found = await_hit(self.world.control, self.supervisor.check)
+        self.seen["missed aims"] += not found
+        return found
 
     def hit(self) -> Daemon:
         """The daemon that halted."""
@@ -317,7 +329,7 @@ def start_a_second_here(chaos: Chaos) -> None:
     """With the same state directory: it is refused, and the first goes on."""
     second = chaos.world.start(hurt=False)
     assert second.wait(30) == STATE, second.said()
-    assert "lock" in second.said() or "use" in second.said(), second.said()
+    assert "has a writer already" in second.said(), second.said()
 
 
 def _fenced_off(second: Daemon) -> None:

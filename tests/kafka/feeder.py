@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import msgpack
 import numpy as np
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 WORDS = ("red", "green", "blue", "cat", "dog", "bird", "sea", "sky", "stone", "sun", "moon", "king", "queen", "pawn")
 FAR_FUTURE = 4_102_444_800_000  # milliseconds, 2100-01-01
@@ -210,7 +210,17 @@ class Feeder:
         home = self._homes.get((one.key or b"").decode(), self._chosen.randrange(self.partitions))
         self._send(self._documents, one.key, one.value, home, poison=one)
 
+    def check(self) -> None:
+        """Raises `AssertionError` when it has failed."""
+        assert not self.ledger.lost, self.ledger.lost
+
     def _run(self) -> None:
+        try:
+            self._send_steadily()
+        except Exception as error:  # noqa: BLE001 - the test must hear of it
+            self.ledger.lost.append(f"the feeder died: {error!r}")
+
+    def _send_steadily(self) -> None:
         due = time.monotonic()
         while not self._stop.is_set():
             self._next()
@@ -289,4 +299,12 @@ class Feeder:
 
         self.ledger.sent += 1
         where = {} if partition is None else {"partition": partition}
-        self._producer.produce(topic, value, key, on_delivery=acknowledged, **where)
+        while True:
+            try:
+                self._producer.produce(topic, value, key, on_delivery=acknowledged, **where)
+                return
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError._UNKNOWN_PARTITION:
+                    raise
+                self._producer.list_topics(topic, timeout=10)  # it learns of new ones late
+                time.sleep(0.05)

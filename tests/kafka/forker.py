@@ -194,6 +194,7 @@ def inject(control: Path) -> None:
     from tsds_stream.embedding.base import EmbedderUnavailable, EmbedResult
     from tsds_stream.embedding.hashing import HashingEmbedder
     from tsds_stream.engine import engine
+    from tsds_stream.engine.backfill import Backfill
     from tsds_stream.streams.kafka.client import Consumer, Producer
 
     faults = Faults(control)
@@ -201,6 +202,8 @@ def inject(control: Path) -> None:
         faults.wrap(Producer, method, method)
     for method in ("committed", "beginnings"):
         faults.wrap(Consumer, method, method)
+
+    faults.wrap(Backfill, "step", "backfill")
 
     class HurtDisk(Disk):
         def write(self, path: Path, parts: Iterable[Data]) -> None:

@@ -121,6 +121,7 @@ class World:
         (root / "games.jsonl").write_text("\n".join(lines) + "\n")
         self.settings = settings_of(root, servers, self.names)
         self.watched: list[Callable[[], None]] = []  # called while something is waited for: may raise
+        self.daemons: list[Daemon] = []  # all that were started
         self._count = 0
         self.create_topics(partitions)
         shape = len(servers.leaders(self.names.selection)), len(servers.leaders(self.names.revisions))
@@ -156,7 +157,8 @@ class World:
         config = self.config(settings)
         log = self.root / f"daemon-{self._count}.log"
         argv = ["run", "--config", str(config), *arguments]
-        return self.forker.start(argv, log, self.control if hurt else None)
+        self.daemons.append(self.forker.start(argv, log, self.control if hurt else None))
+        return self.daemons[-1]
 
     def second_instance(self) -> Daemon:
         """The same configuration by mistake on another machine, which has a state directory of its own."""
@@ -175,6 +177,7 @@ class World:
     def check(self) -> None:
         """Raises `AssertionError` when something has gone wrong already."""
         self.witness.check()
+        self.feeder.check()
         for watch in self.watched:
             watch()
 
