@@ -21,13 +21,14 @@ from tests.kafka.sink_child import Child
 from tests.kafka.topics import Topics
 from tests.streams.kafka_publications import Story, positions
 from tsds_stream.records import DeadLetter
-from tsds_stream.streams.base import Committed, Fenced, SinkError
-from tsds_stream.streams.kafka.client import Admin, Consumer
+from tsds_stream.streams.base import Committed, Fenced, SinkError, SinkUnavailable
+from tsds_stream.streams.kafka.client import Admin, Consumer, Producer
 from tsds_stream.streams.kafka.connection import Connection
 from tsds_stream.streams.kafka.dead_letter_topic import read_dead_letters
 from tsds_stream.streams.kafka.errors import Partition
 from tsds_stream.streams.kafka.following import partitions_of
 from tsds_stream.streams.kafka.sink import KafkaSink
+from tsds_stream.streams.kafka.startup import Clients
 
 pytestmark = pytest.mark.kafka
 
@@ -197,6 +198,30 @@ def test_the_last_of_two_publishers_lives(broker: Topics, names: Names):
     for sink in (first, second):
         sink.close()
     assert recovered(broker, names).members == {"news": story.members}
+
+
+def test_a_zombie_that_wakes_within_our_transaction_costs_one_new_start(broker: Topics, names: Names):
+    """The brokers end the producers of both. Only the zombie must stay down."""
+    zombie = Child(broker.bootstrap, names, "flush", 2, "before")
+    said: list[dict[str, Any]] = []
+
+    class Disturbed(Producer):
+        def send_offsets(self, *given: Any) -> None:
+            zombie.go_on()
+            said.append(zombie.ended()[1])
+            super().send_offsets(*given)
+
+    sink, story = open_sink(broker, names, clients=Clients(producer=Disturbed)), Story()
+    story.follow(sink.recover())
+    with pytest.raises(SinkUnavailable, match="no other instance says that it has taken over"):
+        sink.commit([story.publication({"a": 0.5})], [], positions(1, topic=names["documents"]))
+    sink.close()
+    assert [one["error"] for one in said] == ["Fenced"]
+    sink, story = open_sink(broker, names), Story()
+    assert sink.recover().revisions == {}
+    sink.commit([story.publication({"a": 0.5})], [], positions(1, topic=names["documents"]))
+    sink.close()
+    check_revisions(broker, names, story, 1)
 
 
 def test_a_broker_that_dies_before_the_commit_ends_the_process_and_the_next_start_settles_it(
