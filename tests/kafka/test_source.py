@@ -292,3 +292,5 @@ def test_a_broker_that_dies_under_the_reader_is_waited_for(own_broker: Broker, s
     assert ids(documents) == "de"
     assert batch.positions["documents"] == {"0": 3, "1": 2}
     assert longest < 5.0, "the end of the run can interrupt it"
+    own_broker.delete_topic(topic)
+    assert "has been deleted" in until_error(reader), "it has gone on looking"

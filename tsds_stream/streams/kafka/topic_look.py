@@ -14,7 +14,7 @@ from tsds_stream.streams.kafka.connection import Connection
 from tsds_stream.streams.kafka.errors import KafkaFailure, Partition, Refused
 from tsds_stream.streams.kafka.gaps import Log
 
-_SHORT: Final = 2.0  # seconds: a look in the midst of reading that takes longer is made again later
+_SHORT: Final = 2.0  # seconds for a question in the midst of reading; it is put again later
 _DOUBT: Final = 2.0  # seconds until a log that is shorter than it was is believed
 
 
@@ -27,36 +27,28 @@ class Clients:
 
 
 class TopicLook:
-    """Asks about one topic, in the midst of reading by a client of its own that is made when it is needed."""
+    """Asks about one topic, by one client of its own.
+
+    The client is made once and kept through outages: the library leaves a thread and its sockets behind for each one
+    that does not find the brokers.
+    """
 
     def __init__(self, connection: Connection, topic: str, clients: Clients) -> None:
         self._connection = connection
-        self._short = replace(
-            connection,
-            request_timeout=min(_SHORT, connection.request_timeout),
-            startup_timeout=min(_SHORT, connection.startup_timeout),
-        )
         self._topic = topic
         self._clients = clients
         self._admin: Admin | None = None
 
     def now(self) -> Topic:
         """The topic as it is, within a few seconds. Raises `KafkaFailure` when nobody says so."""
-        try:
-            if self._admin is None:
-                self._admin = self._clients.admin(self._short)
-            return self._admin.topics([self._topic])[self._topic]
-        except KafkaFailure:
-            self.close()  # a client that has seen an outage may take longer to find the way back than a new one
-            raise
+        if self._admin is None:
+            short = min(_SHORT, self._connection.request_timeout)
+            self._admin = self._clients.admin(replace(self._connection, request_timeout=short))
+        return self._admin.topics([self._topic])[self._topic]
 
     def at_start(self) -> Topic:
-        """The same with all the time that a start may take. Raises `SourceError` when the topic cannot be read."""
-        admin = self._clients.admin(self._connection)
-        try:
-            topic = admin.topics([self._topic])[self._topic]
-        finally:
-            admin.close()
+        """The same for a topic that is about to be read. Raises `SourceError` when it cannot be, and `KafkaFailure`."""
+        topic = self.now()
         if topic.missing:
             raise SourceError(
                 f"There is no topic {self._topic!r}. Create it (tsds-stream topics --create), or name another one in "
