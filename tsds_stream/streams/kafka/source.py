@@ -218,7 +218,7 @@ class KafkaSource:
             except KafkaFailure as error:
                 if another:  # what would be read now may be records of another topic
                     raise
-                log.debug("the topic %r could not be looked at: %s", self._topic, error)
+                log.debug("the topic %r could not be looked at: %s", self._topic, str(error))
         new = [number for number in partitions if number not in self._reader.offsets]
         if new and self._until is None and topic_id == self._topic_id:
             logs = self._logs(new, {})
@@ -314,7 +314,7 @@ class KafkaSource:
     def _complain(self, error: KafkaFailure) -> None:
         if self._clock() >= self._complain_at + _COMPLAINT:
             self._complain_at = self._clock()
-            log.warning("nothing can be read for now: %s", error)
+            log.warning("nothing can be read for now: %s", str(error))
 
     def _standing(self) -> str:
         return ", ".join(f"{number} at {offset}" for number, offset in sorted(self._reader.offsets.items()))
