@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
 from tests.cli_cases import tsds
 from tests.kafka.topics import Topics
@@ -24,19 +24,21 @@ pytestmark = pytest.mark.kafka
 
 
 def read(broker: Topics, topic: str) -> list[tuple[bytes | None, bytes | None]]:
-    """Keys and values of everything in a topic, partition after partition."""
-    consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "nobody", "log_level": 0})
+    """Keys and values of everything that is committed in a topic, partition after partition."""
+    settings = {"bootstrap.servers": broker.bootstrap, "group.id": "nobody", "enable.partition.eof": True}
+    consumer = Consumer({**settings, "log_level": 0})
     found = []
     for number in sorted(broker.leaders(topic)):
-        partition = TopicPartition(topic, number)
-        low, high = consumer.get_watermark_offsets(partition, timeout=10)
-        consumer.assign([TopicPartition(topic, number, low)])
-        deadline, at = time.monotonic() + 20, low
-        while at < high and time.monotonic() < deadline:
-            for message in consumer.consume(high - at, 0.5):
-                assert not message.error()
-                found.append((message.key(), message.value()))
-                at = message.offset() + 1
+        consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING)])
+        deadline, ended = time.monotonic() + 20, False
+        while not ended and time.monotonic() < deadline:
+            for message in consumer.consume(1000, 0.2):
+                error = message.error()
+                ended |= error is not None and error.code() == KafkaError._PARTITION_EOF
+                assert error is None or ended
+                if error is None:
+                    found.append((message.key(), message.value()))
+        assert ended
     consumer.close()
     return found
 
