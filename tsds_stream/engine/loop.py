@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tsds_stream.engine.checkpointing import Checkpointer
 from tsds_stream.engine.clock import Clock, Every
+from tsds_stream.engine.garbage import rare_collections
 from tsds_stream.engine.intake import Intake
 from tsds_stream.engine.late import LateWork
 from tsds_stream.engine.options import Options
@@ -89,7 +90,8 @@ class Loop:
 
     def run(self) -> None:
         """Replay, settle what the sink lacks, follow the stream to its end or to a request to leave, and leave."""
-        with one_blas_thread():  # reading and embedding need the other cores; BLAS would spin for them
+        # Reading and embedding need the other cores; BLAS would spin for them.
+        with one_blas_thread(), rare_collections():
             self._run()
 
     def _run(self) -> None:
