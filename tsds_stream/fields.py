@@ -18,6 +18,7 @@ Reason = Literal[
 ]  # fmt: skip
 
 MAX_ID_BYTES: Final = 1024  # UTF-8; ids are keys of brokers and of the payload store
+_LEAVES: Final = frozenset((str, int, float, bool, type(None)))
 MAX_NESTING: Final = 100  # orjson writes at most 254 levels, and a selection record wraps `meta` in some
 MAX_DIMENSION: Final = 2**14
 MAX_TOKENS: Final = 2**40
@@ -99,7 +100,18 @@ def plain_meta(fields: Json) -> Json:
     """What a record says besides; checked to be writable as JSON, since that is how it is published."""
     meta = fields.pop("meta", None)
     if meta is not None:
-        fields = {**fields, **(meta if isinstance(meta, dict) else {"meta": meta})}
+        named = meta if isinstance(meta, dict) else {"meta": meta}
+        fields = {**fields, **named} if fields else named
+    if not _LEAVES.issuperset(map(type, fields.values())):
+        _check_nesting(fields)
+    try:
+        orjson.dumps(fields)
+    except TypeError as error:
+        raise RecordError("meta", f"meta cannot be written as JSON: {error}") from None
+    return fields
+
+
+def _check_nesting(fields: Json) -> None:
     level: list[object] = [fields]
     for _ in range(MAX_NESTING):
         level = [
@@ -109,14 +121,8 @@ def plain_meta(fields: Json) -> Json:
             if child.__class__ is dict or child.__class__ is list
         ]
         if not level:
-            break
-    else:
-        raise RecordError("nesting", f"meta is nested deeper than {MAX_NESTING} levels")
-    try:
-        orjson.dumps(fields)
-    except TypeError as error:
-        raise RecordError("meta", f"meta cannot be written as JSON: {error}") from None
-    return fields
+            return
+    raise RecordError("nesting", f"meta is nested deeper than {MAX_NESTING} levels")
 
 
 def unusable(vector: NDArray[np.float32]) -> RecordError:
