@@ -31,7 +31,7 @@ _MEANINGS = {
     ExitStatus.STATE: "state or selection directory is damaged, missing or belongs to something else",
     ExitStatus.INTERRUPTED: "interrupted before it was done: Ctrl-C, a second signal, or a reader that went away",
     ExitStatus.FENCED: "another instance has taken over: do not restart this one before that one is stopped",
-    ExitStatus.UNAVAILABLE: "a broker or embedder does not answer, or a transaction failed: start again, nothing is lost",
+    ExitStatus.UNAVAILABLE: "a broker or embedder does not answer, or a transaction failed: start again",
 }
 
 

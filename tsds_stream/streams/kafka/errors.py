@@ -16,27 +16,27 @@ class Partition(NamedTuple):
         return f"{self.topic}/{self.partition}"
 
 
-class KafkaFailure(Exception):
+class KafkaFailure(Exception):  # noqa: N818 - what it is called in sentences
     """Something went wrong between us and the brokers; the message is a sentence."""
 
 
-class Unreachable(KafkaFailure):  # noqa: N818 - a state of the world, which may pass
+class Unreachable(KafkaFailure):
     """No answer, or one that says: later. A new try may succeed."""
 
 
-class Refused(KafkaFailure):  # noqa: N818
+class Refused(KafkaFailure):
     """The brokers answered and will not do it: credentials, permissions, or a request that cannot be right."""
 
 
-class FencedOff(KafkaFailure):  # noqa: N818
+class FencedOff(KafkaFailure):
     """Another producer has taken over the transactional id, or the transaction outlived its time-out."""
 
 
-class TooLarge(KafkaFailure):  # noqa: N818
+class TooLarge(KafkaFailure):
     """A record is larger than may be sent. Raised before anything of it was sent: the producer stays usable."""
 
 
-class OutOfRange(KafkaFailure):  # noqa: N818
+class OutOfRange(KafkaFailure):
     """The log does not hold the records that were asked for: deleted by retention, or cut off at its end.
 
     Attributes:

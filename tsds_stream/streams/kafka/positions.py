@@ -31,7 +31,7 @@ class KafkaPositions:
 
     @classmethod
     def of(cls, positions: Positions) -> KafkaPositions:
-        """From what checkpoints and revision records hold. Raises `KeyError` when they are of another kind of source."""
+        """From what checkpoints and revision records hold. Raises `KeyError` for those of another kind of source."""
         return cls(
             positions["topic"],
             positions["topic_id"],
