@@ -6,24 +6,31 @@ import argparse
 import os
 import sys
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tsds_stream.exit_status import CommandError, ExitStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tsds_stream.config import Settings
     from tsds_stream.records import DeadLetter
 
-USAGE = "{list,retry} DIR [--reason CODE] [--limit N] [--json] [--output FILE]"
+USAGE = "{list,retry} {DIR | --config FILE} [--reason CODE] [--limit N] [--json] [--output FILE]"
 DESCRIPTION = (
-    "List records that could not be used, with the reason and where they came from, or write their original values to "
-    "a file, so that they can be mended and given to the stream again."
+    "List records that could not be used, with the reason and where they came from, or give them to the stream again: "
+    "where documents come from a topic, the original records are sent to it anew (for when the configuration was "
+    "mended, not the record); with --output their values are written to a file, so that they can be mended."
 )
 EXAMPLES = """\
 examples:
   tsds-stream dead-letters list selection/
   tsds-stream dead-letters list selection/ --reason too_large --json
   tsds-stream dead-letters retry selection/ --output documents/again.jsonl
+  tsds-stream dead-letters list --config tsds.toml --limit 50
+  tsds-stream dead-letters retry --config tsds.toml --reason too_large
 """
 
 CUT = ("too_large",)  # reasons with which only the beginning of the value is kept
@@ -32,7 +39,10 @@ CUT = ("too_large",)  # reasons with which only the beginning of the value is ke
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
     parser.add_argument("action", choices=("list", "retry"), help="show them, or write them to a file of documents")
-    parser.add_argument("directory", metavar="DIR", type=Path, help="the selection directory, or a dead-letters.jsonl")
+    parser.add_argument(
+        "directory", metavar="DIR", nargs="?", type=Path, help="the selection directory, or a dead-letters.jsonl"
+    )
+    parser.add_argument("--config", metavar="FILE", type=Path, help="the configuration of the run: topic or directory")
     parser.add_argument(
         "--reason", metavar="CODE", action="append", help="only those with this reason; may be repeated"
     )
@@ -45,12 +55,63 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> ExitStatus:
     """Do what was asked for."""
-    if arguments.action == "retry":
-        return _retry(arguments)
-    return _list(arguments)
+    if (arguments.directory is None) == (arguments.config is None):
+        raise CommandError("give one of DIR and --config FILE", ExitStatus.USAGE)
+    settings = _settings(arguments.config)
+    if arguments.action == "list":
+        return _list(arguments, settings)
+    if settings is not None and settings.source.kind == "kafka" and arguments.output is None:
+        return _resend(arguments, settings)
+    return _retry(arguments, settings)
 
 
-def _read(directory: Path, reasons: list[str] | None) -> list[DeadLetter]:
+def _settings(file: Path | None) -> Settings | None:
+    from tsds_stream.config import load_settings
+
+    return None if file is None else load_settings(file)
+
+
+def _read(arguments: argparse.Namespace, settings: Settings | None) -> Iterator[DeadLetter]:
+    """The letters that were asked for, oldest first."""
+    letters = _all(arguments.directory, settings)
+    return (letter for letter in letters if not arguments.reason or letter.reason in arguments.reason)
+
+
+def _all(directory: Path | None, settings: Settings | None) -> Iterator[DeadLetter]:
+    if settings is None:
+        assert directory is not None
+        return _in_directory(directory)
+    if settings.sink.kind == "kafka":
+        return _in_topic(settings)
+    return _in_directory(Path(settings.sink.path))
+
+
+def _in_topic(settings: Settings) -> Iterator[DeadLetter]:
+    with _brokers():
+        from tsds_stream.streams.kafka.connection import connection_of
+        from tsds_stream.streams.kafka.dead_letter_topic import read_dead_letters
+
+        yield from read_dead_letters(connection_of(settings.kafka), settings.kafka.topics.dead_letters)
+
+
+@contextmanager
+def _brokers() -> Iterator[None]:
+    """What brokers refuse, or do not answer, as an exit status."""
+    try:
+        import tsds_stream.streams.kafka.client  # noqa: F401
+    except ModuleNotFoundError as error:
+        sentence = f"Kafka needs the package {error.name}: pip install 'tsds-stream[kafka]'"
+        raise CommandError(sentence, ExitStatus.USAGE) from error
+    from tsds_stream.streams.kafka.errors import KafkaFailure, Refused
+
+    try:
+        yield
+    except KafkaFailure as error:
+        status = ExitStatus.INPUT if isinstance(error, Refused) else ExitStatus.UNAVAILABLE
+        raise CommandError(str(error), status) from error
+
+
+def _in_directory(directory: Path) -> Iterator[DeadLetter]:
     from tsds_stream.streams.dead_letters import read_dead_letters
     from tsds_stream.streams.layout import Layout
 
@@ -59,39 +120,66 @@ def _read(directory: Path, reasons: list[str] | None) -> list[DeadLetter]:
         raise CommandError(f"{directory} does not exist", ExitStatus.STATE)
     if not Layout(root).dead_letters.exists() and not Layout(root).commit.exists():
         raise CommandError(f"{directory} is not a selection directory: nothing was published there", ExitStatus.STATE)
-    return [letter for letter in read_dead_letters(root) if not reasons or letter.reason in reasons]
+    return read_dead_letters(root)
 
 
-def _list(arguments: argparse.Namespace) -> ExitStatus:
+def _list(arguments: argparse.Namespace, settings: Settings | None) -> ExitStatus:
     from tsds_stream.streams.dead_letters import encode_dead_letter
     from tsds_stream.terminal import Page, count, snippet
 
-    letters = _read(arguments.directory, arguments.reason)
+    letters = _read(arguments, settings)
     if arguments.json:
-        sys.stdout.write("".join(encode_dead_letter(letter).decode() for letter in letters))
+        for letter in letters:
+            sys.stdout.write(encode_dead_letter(letter).decode())
         return ExitStatus.OK
-    page = Page()
-    if not letters:
+    page, reasons = Page(), Counter[str]()
+    newest: list[DeadLetter] = []  # a topic may hold more than fits into memory
+    for letter in letters:
+        reasons[letter.reason] += 1
+        newest.append(letter)
+        if len(newest) > 2 * arguments.limit + 1024:
+            newest = _newest(newest, arguments.limit)
+    if not newest:
         page.line("There are no dead letters.")
         return ExitStatus.OK
-    reasons = Counter(letter.reason for letter in letters)
+    newest = _newest(newest, arguments.limit)
     summary = ", ".join(f"{reason} {number:,}" for reason, number in reasons.most_common())
-    page.line(f"{count(len(letters), 'dead letter')}: {summary}")
-    page.heading(f"The newest {min(arguments.limit, len(letters))}")
+    page.line(f"{count(reasons.total(), 'dead letter')}: {summary}")
+    page.heading(f"The newest {len(newest)}")
     rows = [
         [letter.reason, _place(letter), letter.detail, snippet((letter.value or b"").decode(errors="replace"), 60)]
-        for letter in letters[-arguments.limit :]
+        for letter in newest
     ]
     page.table(["reason", "where", "what was wrong", "value"], rows)
     return ExitStatus.OK
 
 
-def _retry(arguments: argparse.Namespace) -> ExitStatus:
+def _newest(letters: list[DeadLetter], limit: int) -> list[DeadLetter]:
+    return sorted(letters, key=lambda letter: letter.created)[-limit:] if limit > 0 else []
+
+
+def _resend(arguments: argparse.Namespace, settings: Settings) -> ExitStatus:
+    """The original records, to the topic that they came from."""
+    from tsds_stream.terminal import count
+
+    topic = settings.kafka.topics.documents
+    with _brokers():
+        from tsds_stream.streams.kafka.connection import connection_of
+        from tsds_stream.streams.kafka.retrying import resend
+
+        retried = resend(connection_of(settings.kafka), topic, _read(arguments, settings))
+    again = f"{count(retried.sent, 'record')} sent to {topic} again"
+    print(f"{again}; {retried.repeated:,} repeated ones left out", file=sys.stderr)
+    _tell_lost(retried.lost)
+    return ExitStatus.OK
+
+
+def _retry(arguments: argparse.Namespace, settings: Settings | None) -> ExitStatus:
     from tsds_stream.terminal import count
 
     if arguments.output is None:
         raise CommandError("retry needs --output FILE: a new file among the documents, or -", ExitStatus.USAGE)
-    letters = _read(arguments.directory, arguments.reason)
+    letters = list(_read(arguments, settings))
     values = dict.fromkeys(letter.value for letter in letters if letter.value is not None and letter.reason not in CUT)
     lines = [value for value in values if b"\n" not in value]
     lost = [letter for letter in letters if letter.value is None or b"\n" in letter.value or letter.reason in CUT]
@@ -102,13 +190,19 @@ def _retry(arguments: argparse.Namespace) -> ExitStatus:
         _write_new(arguments.output, data)
     again = f"{count(len(lines), 'record')} written to {arguments.output}"
     print(f"{again}; {len(letters) - len(lost) - len(lines):,} repeated ones left out", file=sys.stderr)
+    _tell_lost(lost)
+    return ExitStatus.OK
+
+
+def _tell_lost(lost: list[DeadLetter]) -> None:
+    from tsds_stream.terminal import count
+
     if lost:
         print(
             f"{count(len(lost), 'record')} cannot be retried because the value was not kept: "
             f"see the source, for example {_place(lost[0])}",
             file=sys.stderr,
         )
-    return ExitStatus.OK
 
 
 def _write_new(path: Path, data: bytes) -> None:
@@ -126,4 +220,6 @@ def _place(letter: DeadLetter) -> str:
     source = letter.source
     where = source.get("path", source.get("topic", ""))
     position = next((source[key] for key in ("line", "row", "offset", "position") if key in source), None)
+    if "partition" in source:
+        where = f"{where}/{source['partition']}"
     return f"{where}:{position}" if position is not None else str(where)
