@@ -61,12 +61,13 @@ _REFUSED = (
     kafka_errors.OffsetMetadataTooLargeError,
     ValueError,
 )
+_REFUSALS = ("AuthorizationFailed", *(kind.__name__ for kind in _REFUSED))  # in the text of what a later call raises
 
 
 def _kind(error: Exception) -> type[KafkaFailure]:
     if isinstance(error, _FENCED) or "ProducerFencedError" in str(error):
         return FencedOff
-    if isinstance(error, _REFUSED) or any(kind.__name__ in str(error) for kind in _REFUSED):
+    if isinstance(error, _REFUSED) or any(word in str(error) for word in _REFUSALS):
         return Refused
     return Unreachable
 

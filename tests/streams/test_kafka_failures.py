@@ -1,0 +1,71 @@
+"""What the client library raises becomes a failure that says what to do."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from kafka import errors as library
+from kafka.structs import OffsetAndMetadata, TopicPartition
+
+from tsds_stream.streams.kafka.client import explained
+from tsds_stream.streams.kafka.connection import Connection
+from tsds_stream.streams.kafka.errors import (
+    FencedOff,
+    KafkaFailure,
+    OutOfRange,
+    Partition,
+    Refused,
+    TooLarge,
+    Unreachable,
+)
+
+PLACE = Connection("broker.example:9092", security={"sasl_plain_password": "hunter2"})
+
+
+@pytest.mark.parametrize(
+    ("raised", "becomes"),
+    [
+        (library.ProducerFencedError(), FencedOff),
+        (library.InvalidProducerEpochError(), FencedOff),
+        (library.KafkaError("Cannot execute transactional method: … ProducerFencedError"), FencedOff),
+        (library.TopicAuthorizationFailedError("selection"), Refused),
+        (library.KafkaError("TxnOffsetCommitResponse: [Error 30] GroupAuthorizationFailedError"), Refused),
+        (library.KafkaError("… [Error 50] InvalidTransactionTimeoutError"), Refused),
+        (library.SaslAuthenticationFailedError(), Refused),
+        (library.MessageSizeTooLargeError("too long"), TooLarge),
+        (library.KafkaTimeoutError("no answer"), Unreachable),
+        (library.NotEnoughReplicasError(), Unreachable),
+        (ConnectionRefusedError("refused"), Unreachable),
+    ],
+)  # fmt: skip
+def test_a_failure_says_what_was_tried_where_and_why(raised: Exception, becomes: type[KafkaFailure]):
+    with pytest.raises(becomes) as told, explained("commit a transaction", PLACE):
+        raise raised
+    assert "Could not commit a transaction" in str(told.value)
+    assert becomes is TooLarge or "broker.example:9092" in str(told.value)
+    assert "hunter2" not in str(told.value) + repr(PLACE)
+
+
+def test_positions_that_a_log_does_not_hold_are_named():
+    with pytest.raises(OutOfRange) as told, explained("read"):
+        raise library.OffsetOutOfRangeError({TopicPartition("documents", 3): 17})
+    assert told.value.positions == {Partition("documents", 3): 17}
+    with pytest.raises(OutOfRange) as told, explained("read"):
+        raise library.LogTruncationError({TopicPartition("documents", 1): OffsetAndMetadata(5, "", 2)})
+    assert set(told.value.positions) == {Partition("documents", 1)}
+
+
+def test_a_login_that_the_library_only_logs_about_becomes_the_reason():
+    def connect() -> None:
+        logging.getLogger("kafka.net.connection").error("SASL: authentication failed: invalid credentials")
+        raise library.KafkaTimeoutError("Unable to bootstrap")
+
+    with pytest.raises(Refused, match="invalid credentials"), explained("connect to the brokers", PLACE):
+        connect()
+
+
+def test_what_was_heard_before_does_not_explain_what_comes_later():
+    logging.getLogger("kafka.net.connection").error("SASL: authentication failed: invalid credentials")
+    with pytest.raises(Unreachable), explained("connect to the brokers", PLACE):
+        raise library.KafkaTimeoutError("Unable to bootstrap")
