@@ -29,6 +29,7 @@ class WorldLog:
     """Reads the items of a world once."""
 
     def __init__(self, world: World) -> None:
+        self.thinned = ""
         self._items = world.items
         self._at = 0
         self.lost: str | None = None

@@ -114,7 +114,7 @@ class _Audit:
             one.skipped[number] = "its positions lie before those of an earlier revision"
             return
         self._read_to(record["positions"])
-        if record["documents_seen"] != self._documents.seen:
+        if record["documents_seen"] != self._documents.seen and not case.log.thinned:
             seen = self._documents.seen
             sentence = (
                 f"revision {number} of {name!r} counts {record['documents_seen']:,} documents, and {seen:,} were there"
@@ -132,6 +132,10 @@ class _Audit:
         recomputed = oracle.compute(record, self._documents, [oracle.length(count) for count in self._counts[name]])
         if recomputed.digest == record["digest"]:
             one.compared.append(number)
+        elif case.log.thinned:
+            one.skipped[number] = case.log.thinned
+            if case.log.thinned not in report.cannot:
+                report.cannot.append(case.log.thinned)
         elif self._documents.strays:
             strays = ", ".join(map(repr, self._documents.strays))
             one.skipped[number] = "records of one id stand in several partitions"
@@ -195,7 +199,7 @@ class _Audit:
             if lost is None:
                 if self._reached is None or case.log.progress(positions) > self._reached:
                     self._read_to(positions)
-                self._letters.conclude(report, case.log.covers)
+                self._letters.conclude(report, case.log.covers, thinned=bool(case.log.thinned))
             elif lost not in report.cannot:
                 report.cannot.append(lost)
         report.live = len(self._documents)

@@ -25,7 +25,13 @@ class Place(NamedTuple):
 
 
 class DocumentLog(Protocol):
-    """The documents of a stream, read once from where it began. Nothing is held against a clock."""
+    """The documents of a stream, read once from where it began. Nothing is held against a clock.
+
+    Attributes:
+        thinned: why earlier records of documents may be gone, though the last of each is there; "": they are all there.
+    """
+
+    thinned: str
 
     def unreadable(self, positions: Positions) -> str | None:
         """Why the documents up to `positions` are not all there, or None."""

@@ -31,6 +31,8 @@ class FileLog:
         decoder: without a clock.
     """
 
+    thinned = ""
+
     def __init__(self, settings: FileSourceSettings, state: Path, decoder: Decoder) -> None:
         if settings.path == "-":
             raise SourceError("standard input cannot be read again, so that nothing can be computed from it")

@@ -45,12 +45,16 @@ def open_log(
         admin = Admin(connection_of(kafka))
         try:
             topic = admin.topics([name])[name]
+            policy = "" if topic.problem else admin.topic_config(name).get("cleanup.policy", "")
         finally:
             admin.close()
         if topic.problem:
             raise SourceError(f"topic {name!r} cannot be read: {topic.problem}")
         documents = DocumentReader(name, decoder, max_document_bytes, wall_clock)
-        return TopicLog(reader, topic.id, documents, newest, explained)
+        thinned = (
+            f"topic {name!r} is compacted: earlier records of its documents may be gone" if "compact" in policy else ""
+        )
+        return TopicLog(reader, topic.id, documents, newest, thinned, explained)
 
 
 def open_examples(

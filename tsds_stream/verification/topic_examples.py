@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tsds_stream.codecs import Decoder, RecordError
 from tsds_stream.records import Json, Target
 from tsds_stream.streams.kafka.client import Record
@@ -19,7 +21,7 @@ class TopicExamples:
                 self._records += records
 
     def at(self, name: str, positions: Json | None) -> list[Target]:
-        """The examples of one set, in ascending order of id; records that are no examples are left out.
+        """The examples of one set, in ascending order of id; a record that is no example withdraws its key.
 
         Args:
             positions: next offset by partition; None: all that there is.
@@ -28,22 +30,26 @@ class TopicExamples:
         for record in self._records:
             if positions is not None and record.offset >= int(positions.get(str(record.partition), 0)):
                 continue
-            target = self._target(name, record)
-            if target is not None and target.deleted:
-                targets.pop(target.id, None)
-            elif target is not None:
-                targets[target.id] = target
+            identifier = _example(name, record.key)
+            if identifier is None:
+                continue
+            targets.pop(identifier, None)
+            try:
+                target = self._decoder.target(record.value, identifier)
+            except RecordError:
+                continue
+            if not target.deleted:
+                targets[identifier] = replace(target, id=identifier)
         return [targets[key] for key in sorted(targets)]
 
-    def _target(self, name: str, record: Record) -> Target | None:
-        try:
-            set_name, slash, identifier = (record.key or b"").decode().partition("/")
-            if set_name != name or not slash:
-                return None
-            target = self._decoder.target(record.value, identifier)
-        except (RecordError, UnicodeDecodeError):
-            return None
-        return Target(identifier, target.text, target.embedding, target.weight, target.group, target.deleted)
+
+def _example(name: str, key: bytes | None) -> str | None:
+    """The id of an example of this set; None: the key is of something else."""
+    try:
+        set_name, slash, identifier = (key or b"").decode().partition("/")
+    except UnicodeDecodeError:
+        return None
+    return identifier if slash and set_name == name and identifier else None
 
 
 class SetExamples:

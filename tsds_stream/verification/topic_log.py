@@ -19,6 +19,7 @@ class TopicLog:
     Args:
         topic_id: that the topic has now.
         newest: the newest positions that were published: what they say of the beginning holds for all.
+        thinned: see `DocumentLog`.
         explained: turns failures of brokers into errors of a source.
     """
 
@@ -28,10 +29,12 @@ class TopicLog:
         topic_id: str,
         documents: DocumentReader,
         newest: Positions | None,
+        thinned: str,
         explained: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self._reader = reader
         self._explained = explained
+        self.thinned = thinned
         self._topic_id = topic_id
         self._documents = documents
         self._began = dict(KafkaPositions.of(newest).began) if newest is not None and is_kafka(newest) else {}
