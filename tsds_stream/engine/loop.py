@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from tsds_stream.engine.checkpointing import Checkpointer
 from tsds_stream.engine.clock import Clock, Every
-from tsds_stream.engine.garbage import rare_collections
 from tsds_stream.engine.intake import Intake
+from tsds_stream.engine.interpreter import set_for_streaming
 from tsds_stream.engine.late import LateWork
 from tsds_stream.engine.options import Options
 from tsds_stream.engine.pipeline import Pipeline
@@ -91,7 +91,7 @@ class Loop:
     def run(self) -> None:
         """Replay, settle what the sink lacks, follow the stream to its end or to a request to leave, and leave."""
         # Reading and embedding need the other cores; BLAS would spin for them.
-        with one_blas_thread(), rare_collections():
+        with one_blas_thread(), set_for_streaming():
             self._run()
 
     def _run(self) -> None:

@@ -9,9 +9,12 @@ from kafka import KafkaConsumer
 
 from tsds_stream.streams.kafka.client.failures import explained, where
 from tsds_stream.streams.kafka.client.options import client_options, foreign, milliseconds
+from tsds_stream.streams.kafka.client.receiving import read_more_at_once
 from tsds_stream.streams.kafka.client.types import Mark, Record
 from tsds_stream.streams.kafka.connection import Connection
 from tsds_stream.streams.kafka.errors import Partition, Unreachable
+
+read_more_at_once()
 
 
 class Consumer:
