@@ -8,9 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    ResourcePatternType,
+    ResourceType,
+)
 
 from tests.cli_cases import tsds
 from tests.engine_fakes import ListLog
+from tests.kafka.security import PASSWORD, USER, SecureBroker
 from tests.kafka.topics import Topics
 from tsds_stream.config import load_settings
 from tsds_stream.exit_status import CommandError, ExitStatus
@@ -162,3 +170,36 @@ def test_without_a_file_the_topics_are_those_of_the_options(broker: Topics, name
     done = tsds("topics", "--create", "--bootstrap-servers", broker.bootstrap, *flags, "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     assert {topic["name"] for topic in json.loads(done.stdout)["topics"]} == set(names.values())
+
+
+def test_what_the_credentials_may_not_do_is_told_at_once(
+    secure_broker: SecureBroker, names: dict[str, str], tmp_path: Path
+):
+    for use, config in RIGHT.items():
+        secure_broker.create_topic(names[use], 1, config)
+    # A topic with a rule denies whatever no rule allows.
+    allow(secure_broker, names["selection"], AclOperation.READ)
+    secure_broker.forbid(names["revisions"], operation=AclOperation.DESCRIBE)
+    file = configuration(tmp_path / "tsds.toml", secure_broker.addresses["SASL_PLAINTEXT"], names)
+    login = f'security_protocol = "SASL_PLAINTEXT"\nsasl_mechanism = "PLAIN"\nsasl_username = "{USER}"\n'
+    file.write_text(file.read_text().replace("[kafka]\n", f"[kafka]\n{login}"))
+    done = tsds("topics", "--check", "--config", file, "--json", TSDS_STREAM_KAFKA__SASL_PASSWORD=PASSWORD)
+    assert done.returncode == ExitStatus.INPUT, done.stderr
+    problems = json.loads(done.stdout)["problems"]
+    told = {(problem["topic"], problem["severity"]): problem for problem in problems}
+    assert "the credentials may not WRITE" in told[names["selection"], "error"]["sentence"]
+    assert "--operation Write --topic" in told[names["selection"], "error"]["fix"]
+    assert "--command-config" in told[names["selection"], "error"]["fix"]
+    assert "settings may not be looked at" in told[names["selection"], "warning"]["sentence"]
+    assert "--operation DescribeConfigs" in told[names["selection"], "warning"]["fix"]
+    assert "cannot be looked at: TopicAuthorizationFailedError" in told[names["revisions"], "error"]["sentence"]
+    assert {name for name, _ in told} == {names["selection"], names["revisions"]}
+
+
+def allow(broker: SecureBroker, topic: str, operation: AclOperation) -> None:
+    """Allow an operation, and with that nothing else."""
+    kind, pattern, permission = ResourceType.TOPIC, ResourcePatternType.LITERAL, AclPermissionType.ALLOW
+    rule = AclBinding(kind, topic, pattern, f"User:{USER}", "*", operation, permission)
+    admin = broker.admin()
+    for future in admin.create_acls([rule]).values():
+        future.result()

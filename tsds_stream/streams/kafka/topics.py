@@ -147,7 +147,7 @@ class _Fixes:
         )
 
     def allow(self, standing: Standing, operations: list[str]) -> str:
-        words = " ".join(f"--operation {operation.title()}" for operation in operations)
+        words = " ".join(f"--operation {_word(operation)}" for operation in operations)
         return (
             f"kafka-acls.sh --bootstrap-server {self._servers}{self._login} --add --allow-principal User:<this user> "
             f"{words} --topic {standing.plan.name}"
@@ -156,6 +156,11 @@ class _Fixes:
     @staticmethod
     def _quoted(value: str) -> str:
         return f"[{value}]" if "," in value else value
+
+
+def _word(operation: str) -> str:
+    """DESCRIBE_CONFIGS -> DescribeConfigs, as the command has it."""
+    return "".join(part.title() for part in operation.split("_"))
 
 
 def _config(admin: Admin, topic: Topic) -> Mapping[str, str]:
@@ -184,7 +189,7 @@ def _of_topic(standing: Standing, settings: Settings, fixes: _Fixes) -> Iterator
         yield Problem("error", plan.name, sentence, fixes.allow(standing, lacking))
     if not standing.config:
         sentence = f"{what}: its settings may not be looked at, so that nobody knows whether they are right"
-        yield Problem("warning", plan.name, sentence, fixes.allow(standing, ["DescribeConfigs"]))
+        yield Problem("warning", plan.name, sentence, fixes.allow(standing, ["DESCRIBE_CONFIGS"]))
         return
     yield from _of_cleaning(standing, what, fixes)
     yield from _of_size(standing, what, settings, fixes)
