@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import socket
+import threading
+import warnings
+from collections.abc import Callable, Iterator
 
 import pytest
 from kafka import errors as library
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
-from tsds_stream.streams.kafka.client import explained
+from tsds_stream.streams.kafka.client import Admin, Consumer, Producer, explained
 from tsds_stream.streams.kafka.connection import Connection
 from tsds_stream.streams.kafka.errors import (
     FencedOff,
@@ -69,3 +74,32 @@ def test_what_was_heard_before_does_not_explain_what_comes_later():
     logging.getLogger("kafka.net.connection").error("SASL: authentication failed: invalid credentials")
     with pytest.raises(Unreachable), explained("connect to the brokers", PLACE):
         raise library.KafkaTimeoutError("Unable to bootstrap")
+
+
+@pytest.fixture
+def sockets_left_to_the_collector() -> Iterator[None]:
+    """The library does not close sockets that were refused; it must not be this test's log that keeps them."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
+@pytest.mark.usefixtures("sockets_left_to_the_collector")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("client", [Admin, Consumer, Producer])
+def test_a_client_that_finds_no_broker_leaves_nothing_behind(client: Callable[[Connection], object]):
+    """The library's own constructors leave a thread that tries to connect for ever."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens
+        nowhere = Connection(f"127.0.0.1:{taken.getsockname()[1]}", request_timeout=0.3, startup_timeout=0.3)
+        before = {thread.ident for thread in threading.enumerate()}
+        try:
+            client(nowhere)
+        except Unreachable as error:
+            failure = str(error)
+    assert "connect to the brokers" in failure
+    left = [thread.name for thread in threading.enumerate() if thread.ident not in before]
+    assert left == []

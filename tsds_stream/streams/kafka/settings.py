@@ -54,7 +54,7 @@ class KafkaSourceSettings(Table):
         "whole topic), and note the gap in every revision; without it such a loss ends the run",
     )
     topic_check_interval: Annotated[Seconds, Field(gt=0)] = Field(
-        60.0, description="time between two looks whether the topic is still the same one, and for new partitions"
+        60.0, description="time between two questions to the brokers whether the topic is still the same one"
     )
 
 

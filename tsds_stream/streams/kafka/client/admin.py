@@ -10,7 +10,7 @@ from kafka import errors as kafka_errors
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from tsds_stream.streams.kafka.client.failures import explained
-from tsds_stream.streams.kafka.client.options import client_options
+from tsds_stream.streams.kafka.client.making import made_whole
 from tsds_stream.streams.kafka.client.types import Topic
 from tsds_stream.streams.kafka.connection import Connection
 
@@ -19,9 +19,9 @@ class Admin:
     """Looks at topics and creates them."""
 
     def __init__(self, connection: Connection) -> None:
-        with explained("connect to the brokers", connection):
+        with made_whole(connection) as options:
             self._client = KafkaAdminClient(
-                **{name: value for name, value in client_options(connection).items() if name != "metrics_enabled"}
+                **{name: value for name, value in options.items() if name != "metrics_enabled"}
             )
         self._connection = connection
 

@@ -8,7 +8,8 @@ from typing import Any, cast
 from kafka import KafkaConsumer
 
 from tsds_stream.streams.kafka.client.failures import explained, where
-from tsds_stream.streams.kafka.client.options import client_options, foreign, milliseconds
+from tsds_stream.streams.kafka.client.making import made_whole
+from tsds_stream.streams.kafka.client.options import foreign, milliseconds
 from tsds_stream.streams.kafka.client.receiving import read_more_at_once
 from tsds_stream.streams.kafka.client.types import Mark, Record
 from tsds_stream.streams.kafka.connection import Connection
@@ -26,9 +27,9 @@ class Consumer:
     """
 
     def __init__(self, connection: Connection, *, group_id: str | None = None, committed_only: bool = True) -> None:
-        with explained("connect to the brokers", connection):
+        with made_whole(connection) as options:
             self._client = KafkaConsumer(
-                **client_options(connection),
+                **options,
                 group_id=group_id,
                 enable_auto_commit=False,
                 isolation_level="read_committed" if committed_only else "read_uncommitted",

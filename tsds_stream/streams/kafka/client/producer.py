@@ -9,7 +9,8 @@ from kafka import ConsumerGroupMetadata, KafkaProducer, OffsetAndMetadata
 from kafka.errors import KafkaError
 
 from tsds_stream.streams.kafka.client.failures import explained
-from tsds_stream.streams.kafka.client.options import client_options, foreign, milliseconds
+from tsds_stream.streams.kafka.client.making import made_whole
+from tsds_stream.streams.kafka.client.options import foreign, milliseconds
 from tsds_stream.streams.kafka.client.types import Mark
 from tsds_stream.streams.kafka.connection import Connection
 from tsds_stream.streams.kafka.errors import Partition
@@ -57,9 +58,9 @@ class Producer:
                 "transactional_id": transactional_id,
                 "transaction_timeout_ms": milliseconds(transaction_timeout),
             }
-        with explained("connect to the brokers", connection):
+        with made_whole(connection) as options:
             self._client = KafkaProducer(
-                **client_options(connection),
+                **options,
                 **transactional,
                 retry_backoff_ms=5,  # the pause within every transaction; 100 makes them seven times as long
                 linger_ms=20,
