@@ -29,6 +29,7 @@ def world(
     """Topics of its own, three examples and no document."""
     own = ("documents", "targets", "selection", "revisions", "dead-letters", "group", "id")
     world = World(tmp_path / "world", broker, forker, Names(*map(fresh, own)))
+    world.feeder.change_targets_every = 1 << 30  # only when a test says so
     world.feeder.first_targets()
     yield world
     for daemon in world.daemons:

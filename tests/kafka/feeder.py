@@ -85,7 +85,7 @@ class Feeder:
         dimension: of the embeddings that some documents bring.
         oversized: bytes of a record that is larger than the daemon accepts.
         rate: records per second.
-        change_targets_every: records between two changes of the examples.
+        change_targets_every: records between two changes of the examples; may be set later.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Feeder:
         self._set = target_set
         self._dimension = dimension
         self._oversized = oversized
-        self._every = change_targets_every
+        self.change_targets_every = change_targets_every
         self._chosen = random.Random(seed)
         self._count = 0
         self._homes: dict[str, int] = {}  # partition by id: all records of an id share one
@@ -231,7 +231,7 @@ class Feeder:
 
     def _next(self) -> None:
         self._count += 1
-        if self._targets is not None and self._count % self._every == 0:
+        if self._targets is not None and self._count % self.change_targets_every == 0:
             self._change_targets()
         chosen, kind = self._chosen, self._chosen.random()
         if kind < 0.02:

@@ -10,6 +10,7 @@ from kafka import KafkaConsumer
 from tsds_stream.streams.kafka.client.failures import explained, where
 from tsds_stream.streams.kafka.client.making import made_whole
 from tsds_stream.streams.kafka.client.options import foreign, milliseconds
+from tsds_stream.streams.kafka.client.parking import free_the_slot
 from tsds_stream.streams.kafka.client.receiving import read_more_at_once
 from tsds_stream.streams.kafka.client.types import Mark, Record
 from tsds_stream.streams.kafka.connection import Connection
@@ -58,6 +59,7 @@ class Consumer:
         Raises:
             OutOfRange: positions that the log does not hold; they stay as they are.
         """
+        free_the_slot(self._client)
         with explained("read records", self._connection):
             records = self._client.poll(timeout_ms=int(timeout * 1000), max_records=limit)
         return cast("Mapping[Partition, list[Record]]", records)
