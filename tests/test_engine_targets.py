@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from tests.engine_fakes import CrashItem, Do, doc, gone, target
@@ -157,3 +159,17 @@ def test_a_refill_that_cannot_help_ends(tmp_path):
     told = story(items, tmp_path, [target("t", "red cat")], config, batch=25)
     told.tell()
     assert told.last()["size"] >= 1
+
+
+def test_the_length_of_shortlists_survives_the_loss_of_all_checkpoints(tmp_path):
+    """It goes by the number of targets at the creation of the set, and densities go by it."""
+    config = SelectorConfig(budget=200, spread=4.0, sigma=0.8)
+    told = with_a_late_target(lively(80), 30, TARGETS[:1], tmp_path, config=config)
+    told.tell()
+    created = config.shortlist_length(len(TARGETS))
+    assert told.last()["max_k"] == created != config.shortlist_length(1)
+    shutil.rmtree(tmp_path / "checkpoints")
+    told.world.items += lively(90)[80:]
+    told.tell()
+    assert told.last()["targets_active"] == 1
+    assert told.last()["max_k"] == created

@@ -251,7 +251,8 @@ class Engine:
             selector, declared = restored.selectors[name], restored.declared[name]
         else:
             examples = embedded(name, targets, preparer, self._embedder.dimension)
-            selector = Selector(examples.vectors, self._configs[name], examples.ids, examples.weights, name)
+            length = None if record is None else record.get("max_k")
+            selector = Selector(examples.vectors, self._configs[name], examples.ids, examples.weights, name, length)
             declared = {target.id: fingerprint(target) for target in targets}
         selector.renumber(publisher.number)
         numbers = self.statistics.sets[name]

@@ -203,14 +203,9 @@ class Loop:
             revision = one.selector.refresh()
             if revision is not None:
                 self._advise(one.name, revision)
+                at = positions if one.targets_at is None else {**positions, "targets": one.targets_at}
                 prospect = one.publisher.prospect(
-                    revision,
-                    positions if one.targets_at is None else {**positions, "targets": one.targets_at},
-                    now,
-                    self._parts.texts.bodies,
-                    one.selector.nearest_targets,
-                    one.selector.pending_targets,
-                    final=final,
+                    revision, one.selector, at, now, self._parts.texts.bodies, final=final
                 )
                 if prospect is not None:
                     prospects.append((one, prospect))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from math import isfinite
+from typing import Protocol
 
 import orjson
 
@@ -33,7 +34,18 @@ def parameters_digest(config: SelectorConfig) -> str:
 
 
 Bodies = Callable[[Sequence[str], Sequence[bytes]], list[Body]]  # (ids, keys of their points) -> aligned
-Nearest = Callable[[Sequence[str], int], list[list[tuple[str, float]]]]
+
+
+class Selecting(Protocol):
+    """What is asked of a selector besides its revisions."""
+
+    @property
+    def max_k(self) -> int: ...
+    @property
+    def documents_seen(self) -> int: ...
+    @property
+    def pending_targets(self) -> Sequence[str]: ...
+    def nearest_targets(self, ids: Sequence[str], count: int) -> list[list[tuple[str, float]]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,25 +90,24 @@ class Publisher:
     def prospect(
         self,
         revision: Revision,
+        selector: Selecting,
         positions: Positions,
         now: int,
         bodies: Bodies,
-        nearest: Nearest,
-        pending: Sequence[str] = (),
         *,
         final: bool = False,
     ) -> Prospect | None:
         """The publication that makes consumers hold `revision`, or None when there is nothing to tell them.
 
         Args:
-            pending: target examples that take no part yet.
+            selector: which has made it.
             final: nothing is expected to follow, so that a digest which moved with values too small to be sent is
                 reason enough for a revision.
         """
         change = difference(self._held, revision, self._weight_change)
         if change.empty and not self._news(revision, final):
             return None
-        record = self._record(revision, change, positions, pending, now)
+        record = self._record(revision, selector, change, positions, now)
         chosen = change.send.tolist()
         ids = [revision.ids[i] for i in chosen]
         keys = [revision.keys[i] for i in chosen]
@@ -114,7 +125,7 @@ class Publisher:
                 "meta": body.meta,
                 "source": body.source,
             }
-            for i, body, near in zip(chosen, bodies(ids, keys), nearest(ids, NEAREST), strict=True)
+            for i, body, near in zip(chosen, bodies(ids, keys), selector.nearest_targets(ids, NEAREST), strict=True)
         ]
         members = (list(revision.ids), revision.probabilities.tolist(), revision.weights.tolist())
         return Prospect(Publication(self.name, record, upserts, keys, change.removed, members), change.held)
@@ -138,7 +149,7 @@ class Publisher:
         )
 
     def _record(
-        self, revision: Revision, change: Difference, positions: Positions, pending: Sequence[str], now: int
+        self, revision: Revision, selector: Selecting, change: Difference, positions: Positions, now: int
     ) -> Json:
         return {
             "set": self.name,
@@ -149,12 +160,13 @@ class Publisher:
             "exact": revision.exact,
             "reasons": list(revision.reasons),
             "short_of_budget": revision.short_of_budget,
-            "documents_seen": revision.documents_seen,
+            "documents_seen": selector.documents_seen,  # a revision that says the same as before is of an earlier state
             "positions": positions,
             "targets_active": revision.targets_active,
             "targets_pending": revision.targets_pending,
             "targets_digest": revision.targets_digest,
-            "pending": list(pending),
+            "pending": list(selector.pending_targets),
+            "max_k": selector.max_k,
             "s": _number(revision.s),
             "tau": _number(revision.tau),
             "alpha": _number(revision.alpha),

@@ -55,10 +55,11 @@ class Core:
 
     # -- making -------------------------------------------------------------------------------------------------
 
-    def create_pool(self) -> None:
-        """Make the pool of all targets; `max_k` is fixed by their number."""
+    def create_pool(self, max_k: int | None = None) -> None:
+        """Make the pool of all targets; "auto" is fixed by their number, or given."""
         self.active = self.targets.queries()
-        self.max_k = self.config.shortlist_length(len(self.active))
+        auto = self.config.shortlist_length(len(self.active))
+        self.max_k = auto if max_k is None or self.config.max_k != "auto" else max_k
         self.pool = self.new_pool([query.key for query in self.active])
 
     def new_pool(self, keys: list[bytes]) -> Pool:

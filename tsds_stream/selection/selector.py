@@ -39,6 +39,7 @@ class Selector:
         target_ids: M distinct ids; default "0", "1", ….
         target_weights: M positive numbers; default 1.
         name: of the target set; part of the seed of the sample.
+        max_k: stands for "auto", which goes by the number of targets at the creation of a set, where that is past.
 
     Raises:
         ValueError: targets that cannot be used.
@@ -51,6 +52,7 @@ class Selector:
         target_ids: Sequence[str] | None = None,
         target_weights: Sequence[float] | None = None,
         name: str = "default",
+        max_k: int | None = None,
     ) -> None:
         vectors = single(targets)
         if vectors.ndim != 2:
@@ -58,7 +60,7 @@ class Selector:
         ids = [str(k) for k in range(len(vectors))] if target_ids is None else list(target_ids)
         self._core = Core(name, config or SelectorConfig(), vectors.shape[1])
         self._core.targets.add(ids, vectors, target_weights)
-        self._core.create_pool()
+        self._core.create_pool(max_k)
         self._start(None, 0)
 
     def _start(self, revision: Revision | None, number: int) -> None:

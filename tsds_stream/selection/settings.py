@@ -92,7 +92,7 @@ class SelectorConfig(BaseModel):
         return self
 
     def shortlist_length(self, targets: int) -> int:
-        """`max_k` as a number, for a set created with so many targets (DESIGN: max(256, ceil(8·spread·budget/M)))."""
+        """`max_k` as a number, for a set created with so many targets (auto: max(256, ceil(8·spread·budget/M)))."""
         if self.max_k != "auto":
             return self.max_k
         documents = [self.budget] if self.budget is not None else []
