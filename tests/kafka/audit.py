@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,30 +129,41 @@ def check_no_transaction_is_open(servers: Topics, topics: Iterable[str]) -> None
 def check_revision(ledger: Ledger, record: Json, settings: Json, dimension: int, file_targets: Json | None) -> None:
     """The revision is that of a batch over what the feeder sent up to its positions.
 
-    This oracle never looks at the topics. While examples wait for the past, they take no part.
+    This oracle never looks at the topics. While examples wait for the past, they take no part; meanwhile examples may
+    have been withdrawn that were sent after those that were taken up.
 
     Args:
         file_targets: examples of a set that does not take them from the topic.
     """
-    positions = record["positions"]
-    targets = as_of(ledger.targets, positions["targets"]) if file_targets is None else file_targets
-    examples = sorted(targets.keys() - set(record["pending"]))
-    documents = as_of(ledger.documents, positions["documents"])
-    embedder = HashingEmbedder(HashingSettings(dimension=dimension))
-    texts = {name: value for name, value in documents.items() if isinstance(value, str)}
-    vectors = dict(zip(texts, _embedded(embedder, list(texts.values())), strict=True))
-    vectors |= {name: value for name, value in documents.items() if not isinstance(value, str)}
-    names = sorted(vectors)
-    revision = select(
-        np.array([vectors[name] for name in names], np.float32),
-        embedder.embed([targets[name] for name in examples]),
-        ids=names,
-        target_ids=examples,
-        **{name: value for name, value in settings.items() if name != "targets"},
-    )
     what = f"revision {record['revision']} of {record['set']}"
     assert record["exact"], f"{what} is not exact: {record['reasons']}"
-    assert record["digest"] == revision.digest, f"{what} has {record['size']} documents, batch {len(revision.ids)}"
+    live = as_of(ledger.documents, record["positions"]["documents"])
+    embedder = HashingEmbedder(HashingSettings(dimension=dimension))
+    texts = {name: value for name, value in live.items() if isinstance(value, str)}
+    vectors = dict(zip(texts, _embedded(embedder, list(texts.values())), strict=True))
+    vectors |= {name: value for name, value in live.items() if not isinstance(value, str)}
+    names = sorted(vectors)
+    matrix = np.array([vectors[name] for name in names], np.float32)
+    parameters = {name: value for name, value in settings.items() if name != "targets"}
+    for targets in _possible_targets(ledger, record) if file_targets is None else [file_targets]:
+        examples = sorted(targets)
+        if len(examples) == record["targets_active"]:
+            vectors_of_targets = embedder.embed([targets[name] for name in examples])
+            revision = select(matrix, vectors_of_targets, ids=names, target_ids=examples, **parameters)
+            if record["digest"] == revision.digest:
+                return
+    raise AssertionError(f"{what} is not the batch result at its positions: {record}")
+
+
+def _possible_targets(ledger: Ledger, record: Json) -> Iterator[dict[str, str]]:
+    taken = as_of(ledger.targets, record["positions"]["targets"])
+    active = {name: text for name, text in taken.items() if name not in record["pending"]}
+    yield active
+    if not record["pending"]:
+        return
+    for number in range(len(ledger.targets)):
+        later = as_of(ledger.targets[: number + 1])
+        yield {name: text for name, text in active.items() if name in later}
 
 
 _known: dict[str, Any] = {}

@@ -249,17 +249,19 @@ class Engine:
         )
         if name in restored.selectors:
             selector, declared = restored.selectors[name], restored.declared[name]
+            targets_at = restored.targets_at[name]
         else:
             examples = embedded(name, targets, preparer, self._embedder.dimension)
             length = None if record is None else record.get("max_k")
             selector = Selector(examples.vectors, self._configs[name], examples.ids, examples.weights, name, length)
             declared = {target.id: fingerprint(target) for target in targets}
+            targets_at = self._readers[name].positions
         selector.renumber(publisher.number)
         numbers = self.statistics.sets[name]
         numbers.revision = publisher.number
         if record is not None:
             numbers.size, numbers.exact, numbers.reasons = record["size"], record["exact"], tuple(record["reasons"])
-        return TargetSet(name, self._configs[name], selector, publisher, declared, self._readers[name].positions)
+        return TargetSet(name, self._configs[name], selector, publisher, declared, targets_at)
 
 
 @contextmanager

@@ -24,16 +24,18 @@ class Restored:
         selectors: by target set; empty: there is no usable state, the stream is read from its beginning.
         positions: of that state.
         declared: per set, the examples it was given.
+        targets_at: per set, up to where these were taken up.
         late: a re-reading that was under way.
     """
 
     selectors: dict[str, Selector]
     positions: Positions | None
     declared: dict[str, dict[str, str]]
+    targets_at: dict[str, Json | None]
     late: Json | None
 
 
-NOTHING = Restored({}, None, {}, None)
+NOTHING = Restored({}, None, {}, {}, None)
 
 
 def restore(
@@ -108,7 +110,8 @@ def _from_checkpoint(
         log.warning("the stream is read again from its beginning", reason=str(error))
         return None
     declared = {name: dict(one["declared"]) for name, one in meta["sets"].items()}
-    return Restored(selectors, meta["positions"], declared, meta["late"])
+    targets_at = {name: one.get("targets_at") for name, one in meta["sets"].items()}
+    return Restored(selectors, meta["positions"], declared, targets_at, meta["late"])
 
 
 def part_of(name: str) -> str:

@@ -54,6 +54,7 @@ class TargetSet:
         return {
             "config": self.config.model_dump(mode="json"),
             "declared": dict(self.declared),  # a copy: it is written later, in another thread
+            "targets_at": self.targets_at,
             "revision": self.publisher.number,
         }
 
