@@ -278,3 +278,9 @@ def test_targets_have_weight_and_group():
         assert caught.value.reason == expected
     with pytest.raises(RecordError):
         Decoder().target(packed(text="x", weight=math.inf))
+
+
+@pytest.mark.parametrize(("kind", "pattern"), [("<u4", 0x7F800001), ("<u2", 0x7C01)], ids=["float32", "float16"])
+def test_a_signalling_nan_is_a_reason_and_no_warning(kind: str, pattern: int):
+    vector = np.array([pattern, 1, 1, 1], kind).tobytes()
+    assert reason(packed(text="red", embedding=vector), Decoder(dimension=4)) == "embedding"

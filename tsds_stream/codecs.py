@@ -253,8 +253,9 @@ class Decoder:
             if not group:
                 continue
             matrix = np.frombuffer(b"".join([item[2] for item in group]), kind).reshape(-1, self.dimension)
-            matrix = matrix.astype(np.float32, copy=False)
-            finite, nonzero = np.isfinite(matrix).all(1), matrix.any(1)
+            with np.errstate(invalid="ignore"):  # there are NaN that warn
+                matrix = matrix.astype(np.float32, copy=False)
+                finite, nonzero = np.isfinite(matrix).all(1), matrix.any(1)
             usable = (finite & nonzero).tolist()
             for (place, position, _, nameless), row, fine in zip(group, matrix, usable, strict=True):
                 if fine:
@@ -269,7 +270,8 @@ class Decoder:
         """One embedding, checked: (d,) float32."""
         if isinstance(data, bytes):
             if self.dimension is not None and len(data) == 2 * self.dimension:
-                vector = np.frombuffer(data, "<f2").astype(np.float32)
+                with np.errstate(invalid="ignore"):
+                    vector = np.frombuffer(data, "<f2").astype(np.float32)
             elif len(data) % 4:
                 raise RecordError("embedding", f"an embedding of {len(data)} bytes is not float32")
             else:
