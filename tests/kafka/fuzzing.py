@@ -46,6 +46,7 @@ class Fuzz:
             self._odd_types,
             self._twice,
             self._tombstone,
+            self._not_an_object,
         ]
 
     def records(self, count: int) -> Iterator[Pair]:
@@ -175,6 +176,10 @@ class Fuzz:
         if self._chosen.random() < 0.5:
             return b'{"text": "red", "text": 5, "id": "d1", "id": "d2"}'
         return b"\x83\xa4text\xa3red\xa4text\xa3sun\xa2id\x07"
+
+    def _not_an_object(self) -> bytes:
+        value = self._chosen.choice([None, True, 5, -1.5, "red", [], ["red"], [{"text": "red"}]])
+        return orjson.dumps(value) if self._chosen.random() < 0.5 else bytes(msgpack.packb(value))
 
     def _tombstone(self) -> bytes | None:
         return None if self._chosen.random() < 0.5 else orjson.dumps({"id": self._id(), "deleted": True})
