@@ -100,8 +100,6 @@ class Loop:
             return
         self._statistics.phase = "live"
         self._parts.late.look(self._positions)
-        if self._committed is not None:
-            self._publish()
         ended = self._live()
         self._leave(ended)
 
@@ -115,6 +113,7 @@ class Loop:
             one.take_up_published_sigma()
         self._log.info("replaying", resumed=self._positions is not None)
         tell_due = Every(self._options.tell_interval, self._clock)
+        began = self._clock.monotonic()
         with self._pipeline(until) as pipeline:
             while not self._stop.requested and not pipeline.ended:
                 batch = pipeline.get(_LONGEST_WAIT)
@@ -124,14 +123,24 @@ class Loop:
                     self._statistics.replayed += len(batch.documents)
                 if tell_due.due:
                     tell_due.done()
-                    left = {f"left_{what}": int(amount) for what, amount in self._statistics.lag.items()}
-                    self._log.info("replaying", documents=self._statistics.replayed, **left)
+                    self._log.info("replaying", documents=self._statistics.replayed, **self._left(began))
                 self._show(pipeline)
         self._committed = self._positions if not self._stop.requested else self._committed
         self._log.info("replayed", documents=self._statistics.replayed)
 
+    def _left(self, began: float) -> Json:
+        """How much of a replay is left, as far as the source knows, and about how long that takes."""
+        left: Json = {f"left_{what}": int(amount) for what, amount in self._statistics.lag.items() if what != "seconds"}
+        spent = max(self._clock.monotonic() - began, 1e-9)
+        rates = {"left_records": self._statistics.replayed / spent, "left_bytes": self._statistics.bytes_read / spent}
+        for what, rate in rates.items():
+            if what in left and rate:
+                left["seconds_left"] = int(left[what] / rate)
+        return left
+
     def _live(self) -> bool:
         """Follow the stream; whether it came to its end."""
+        unsettled = self._committed is not None
         with self._pipeline(None) as pipeline:
             while not self._stop.requested:
                 late = self._parts.late
@@ -145,6 +154,9 @@ class Loop:
                     self._statistics.select_seconds += self._clock.monotonic() - began
                     self._statistics.last_read = self._clock.now()
                 self._stale |= late.look(self._positions)
+                if unsettled:  # parameters or examples may have changed; the first records need not wait for it
+                    unsettled = False
+                    self._publish()
                 if late.step(live_waits=batch is not None, patience=self._patience(pipeline)):
                     self._stale = True
                     self._checkpoint()  # what was read again is not to be read a third time
