@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from tests.streams.fake_kafka import FakeKafka, Fault
+from tests.streams.fake_kafka import FakeKafka, Fault, Log
 from tests.streams.kafka_publications import TOPIC, Story, positions
 from tests.streams.kafka_sink_cases import brokers, sink_of
 from tsds_stream.streams.base import SinkError, SinkUnavailable
@@ -217,3 +217,21 @@ def test_a_set_that_was_left_out_for_a_while_is_found_again(kafka: FakeKafka):
     sink_of(kafka).commit([news.publication({"a": 0.5}), code.publication({"x": 0.5})], [], positions(1, 1))
     sink_of(kafka, sets=["news"]).commit([news.publication({"b": 0.5})], [], positions(2, 2))
     assert sink_of(kafka, recovered=False).recover().members == {"news": news.members, "code": code.members}
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_a_key_that_lies_in_two_partitions_counts_as_it_was_sent_last(kafka: FakeKafka, removed: bool):
+    """As after partitions were added to the selection topic; nobody says in which order partitions are read."""
+    story, names = Story(), [f"d{n}" for n in range(12)]
+    sink_of(kafka).commit([story.publication(dict.fromkeys(names, 0.5))], [], positions(1, 1))
+    for number in (3, 4):
+        kafka.logs[Partition("selection", number)] = Log()
+    sink = sink_of(kafka)
+    kafka.logs = dict(sorted(kafka.logs.items(), reverse=True))  # the new ones are given first
+    if removed:
+        sink.commit([story.publication({}, tuple(names))], [], positions(2, 2))
+    else:
+        sink.commit([story.publication(dict.fromkeys(names, 0.25))], [], positions(2, 2))
+    kafka.compact("selection")
+    found = sink_of(kafka, recovered=False).recover()
+    assert found.members == {"news": story.members}

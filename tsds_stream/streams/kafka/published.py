@@ -52,6 +52,7 @@ class Reader:
         self._transactional_id = transactional_id
         self._marks: dict[str, PublisherMark] = {}
         self._newest: dict[str, int] = {}  # by set: the greatest revision that a selection record names
+        self._last: dict[str, dict[str, int]] = {}  # by set and id: the revision that has sent or removed it last
         self._foreign = 0
         self._found = Published()
 
@@ -63,6 +64,7 @@ class Reader:
             KafkaFailure: they cannot be read.
         """
         self._found.ends = read_to_end(consumer, self._selection, self._take, progress=progress)
+        self._last.clear()
         if self._foreign:
             log.warning("%d records in the topic %s are not of this program", self._foreign, self._selection)
         self._found.mark = self._newest_mark()
@@ -98,6 +100,11 @@ class Reader:
             return
         try:
             change = decode_change(key, record.value, record.headers)
+            # A key may lie in two partitions, after some were added: the number tells which record is the last.
+            last = self._last.setdefault(name, {})
+            if change.revision < last.get(change.id, 0):
+                return
+            last[change.id] = change.revision
             members = self._found.members.setdefault(name, {})
             if change.record is None:
                 members.pop(change.id, None)
