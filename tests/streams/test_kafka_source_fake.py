@@ -208,7 +208,7 @@ class TestUntil:
             reader.poll(1, 0.0)
         reader, _ = self.reading(until, kafka, accept_gap=True)
         positions = reader.poll(1, 0.0).positions
-        assert (offsets(positions), positions["gaps"][0]["from"]) == ({"0": 7}, 4)
+        assert (offsets(positions), [gap["from"] for gap in positions["gaps"]]) == ({"0": 7}, [0, 4])
 
     def test_the_past_can_be_read_more_than_once(self):
         kafka = FakeKafka()

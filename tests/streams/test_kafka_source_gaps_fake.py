@@ -175,6 +175,22 @@ class TestGaps:
         assert names(drain(reader)) == ["0-7", "0-8", "0-9"]
         assert reader.poll(1, 0.0).positions["gaps"][0]["to"] == 7
 
+    def test_a_past_that_is_read_again_without_its_beginning_notes_the_gap(self, caplog: pytest.LogCaptureFixture):
+        """There was no checkpoint to go on from."""
+        kafka = FakeKafka(2)
+        fill(kafka, 10)
+        fill(kafka, 3, 1)
+        committed = source_positions(kafka, {"0": 8, "1": 2})
+        kafka.delete_before(4)
+        reader = source(kafka, accept_gap=True)
+        assert reader.unreachable(None, committed) is None
+        reader.seek(None)
+        assert sorted(names(drain(reader, committed))) == ["0-4", "0-5", "0-6", "0-7", "1-0", "1-1"]
+        assert sorted(names(drain(reader))) == ["0-8", "0-9", "1-2"]
+        gap = {"partition": 0, "from": 0, "to": 4, "reason": "retention"}
+        assert reader.poll(1, 0.0).positions["gaps"] == [gap]
+        assert len([line for line in caplog.messages if "a gap is accepted" in line]) == 1
+
     @pytest.mark.parametrize("accepted", [False, True])
     def test_a_log_that_was_cut_off_and_has_grown_again_is_noticed(self, accepted: bool):
         kafka = FakeKafka()

@@ -199,12 +199,20 @@ class KafkaSource:
             bounds = {}
             if target.topic_id == self._topic_id:  # otherwise nothing of the old topic is left to be read
                 bounds = {n: min(bound, logs[n].end) for n, bound in target.documents.items() if n in logs}
+            if self._accept_gap:  # otherwise whoever reads from the beginning has asked before, or asks afterwards
+                self._accept(self._missing(target, bounds))
             for number, bound in bounds.items():
                 offset = self._reader.offsets[number]
                 if offset > bound:
                     passed.append(deleted(self._topic, number, bound, Log(offset, offset)))
         self._reader.bind(bounds)
         self._until, self._passed, self._reached = until, passed, False
+
+    def _missing(self, target: KafkaPositions, bounds: Mapping[int, int]) -> list[Gap]:
+        """What was there when the stream was first read, and is not where this reading has begun."""
+        firsts = {number: min(self._began[number], bound) for number, bound in bounds.items()}
+        lost = {number: first for number, first in firsts.items() if target.began.get(number, 0) < first}
+        return [deleted(self._topic, n, target.began.get(n, 0), Log(first, first)) for n, first in lost.items()]
 
     def _watch(self) -> None:
         """See whether the topic is still there and the same one, and take up partitions that it has got."""
