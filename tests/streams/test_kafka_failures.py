@@ -76,6 +76,34 @@ def test_what_was_heard_before_does_not_explain_what_comes_later():
         raise library.KafkaTimeoutError("Unable to bootstrap")
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Exchanging credentials in the clear during Sasl Authentication",
+        "Connection lost: [SSL: UNEXPECTED_EOF_WHILE_READING] EOF occurred in violation of protocol",
+    ],
+)
+def test_what_is_also_said_while_a_broker_is_away_is_no_refusal(said: str):
+    """A supervisor does not start again after a refusal."""
+
+    def connect() -> None:
+        logging.getLogger("kafka.net.connection").error(said)
+        raise library.KafkaTimeoutError("Unable to bootstrap")
+
+    with pytest.raises(Unreachable), explained("connect to the brokers", PLACE):
+        connect()
+
+
+def test_a_refusal_goes_before_the_end_of_its_connection():
+    def connect() -> None:
+        logging.getLogger("kafka.net.manager").error("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed")
+        logging.getLogger("kafka.net.connection").error("Connection lost: SSL: EOF occurred in violation of protocol")
+        raise library.KafkaTimeoutError("Unable to bootstrap")
+
+    with pytest.raises(Refused, match="verify failed"), explained("connect to the brokers", PLACE):
+        connect()
+
+
 @pytest.fixture
 def sockets_left_to_the_collector() -> Iterator[None]:
     """The library does not close sockets that were refused; it must not be this test's log that keeps them."""

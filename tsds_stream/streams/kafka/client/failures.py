@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from kafka import errors as kafka_errors
 
-from tsds_stream.streams.kafka.client.overhearing import overheard
+from tsds_stream.streams.kafka.client.overhearing import may_pass, overheard
 from tsds_stream.streams.kafka.connection import Connection
 from tsds_stream.streams.kafka.errors import (
     FencedOff,
@@ -38,7 +38,7 @@ def explained(doing: str, connection: Connection | None = None) -> Iterator[None
         at = f" ({where(connection)})" if connection is not None else ""
         reason = overheard(began) if isinstance(error, kafka_errors.KafkaTimeoutError) else None
         if reason is not None:  # with a wrong password the library only waits, and says why in its log
-            raise Refused(f"Could not {doing}{at}: {reason}") from error
+            raise (Unreachable if may_pass(reason) else Refused)(f"Could not {doing}{at}: {reason}") from error
         raise _kind(error)(f"Could not {doing}{at}: {_said(error)}") from error
 
 
