@@ -129,8 +129,8 @@ def check_no_transaction_is_open(servers: Topics, topics: Iterable[str]) -> None
 def check_revision(ledger: Ledger, record: Json, settings: Json, dimension: int, file_targets: Json | None) -> None:
     """The revision is that of a batch over what the feeder sent up to its positions.
 
-    This oracle never looks at the topics. While examples wait for the past, they take no part; meanwhile examples may
-    have been withdrawn that were sent after those that were taken up.
+    This oracle never looks at the topics. While examples wait for the past, they take no part, newer ones are not taken
+    up, and withdrawals count at once: `positions["targets"]` is of what was taken up.
 
     Args:
         file_targets: examples of a set that does not take them from the topic.
@@ -159,8 +159,6 @@ def _possible_targets(ledger: Ledger, record: Json) -> Iterator[dict[str, str]]:
     taken = as_of(ledger.targets, record["positions"]["targets"])
     active = {name: text for name, text in taken.items() if name not in record["pending"]}
     yield active
-    if not record["pending"]:
-        return
     for number in range(len(ledger.targets)):
         later = as_of(ledger.targets[: number + 1])
         yield {name: text for name, text in active.items() if name in later}

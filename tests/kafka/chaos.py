@@ -216,6 +216,16 @@ class Chaos:
         self.seen["missed aims"] += not found
         return found
 
+    def await_started(self) -> Daemon:
+        """The daemon that runs now, when its start is over."""
+        deadline = time.monotonic() + 60
+        while True:
+            daemon = self.supervisor.daemon()
+            if "started sets=" in daemon.said():
+                return daemon
+            assert time.monotonic() < deadline, f"no daemon has come to its start:\n{daemon.said()[-2000:]}"
+            time.sleep(0.02)
+
     def hit(self) -> Daemon:
         """The daemon that halted."""
         daemon = self.supervisor.daemon()
@@ -296,6 +306,7 @@ def stop_in_a_transaction(chaos: Chaos) -> None:
 def zombie(chaos: Chaos) -> None:
     """It sleeps in a transaction, another instance takes over and publishes, it wakes: the elder must leave."""
     call, when = chaos.chosen.choice([point for point in POINTS if point[0] != "disk"])
+    chaos.await_started()  # before that, it could not yet say who has taken over
     chaos.aim(call, when)
     if not chaos.await_hit():
         return
@@ -316,7 +327,7 @@ def zombie(chaos: Chaos) -> None:
 
 def start_a_second(chaos: Chaos) -> None:
     """On another machine: it takes over, until the supervisor of the first starts that one again."""
-    elder = chaos.supervisor.daemon()
+    elder = chaos.await_started()
     second = chaos.world.second_instance()
     try:
         elder.wait(40)
@@ -327,9 +338,13 @@ def start_a_second(chaos: Chaos) -> None:
 
 def start_a_second_here(chaos: Chaos) -> None:
     """With the same state directory: it is refused, and the first goes on."""
+    chaos.await_started()  # it has the lock
     second = chaos.world.start(hurt=False)
-    assert second.wait(30) == STATE, second.said()
-    assert "has a writer already" in second.said(), second.said()
+    try:
+        assert second.wait(30) == STATE, second.said()
+        assert "has a writer already" in second.said(), second.said()
+    finally:
+        second.signal(signal.SIGKILL)
 
 
 def _fenced_off(second: Daemon) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
@@ -13,7 +14,9 @@ from tsds_stream.engine.preparation import GivenUpError, Preparer
 from tsds_stream.engine.target_set import TargetsError, TargetSet, embedded, fingerprint
 from tsds_stream.logs import Log
 from tsds_stream.records import Json, Target
-from tsds_stream.streams.base import Positions, Source, SourceError
+from tsds_stream.streams.base import Positions, Source, SourceError, SourceUnavailable
+
+_RETRY = 1.0  # seconds until a source that did not answer is asked again
 
 
 class TargetReader(Protocol):
@@ -71,6 +74,8 @@ class LateWork:
         self._first = True
         self._tell_due = Every(options.tell_interval, clock)
         self._backfill: Backfill | None = None
+        self._away = False  # its source does not answer
+        self._retry_due = Every(_RETRY, clock)
         self._began = 0.0
         self._refill_due = Every(0.0, clock)
         self._refilled: Positions | None = None  # up to where, last time
@@ -113,7 +118,7 @@ class LateWork:
 
     def step(self, *, live_waits: bool, patience: float) -> bool:
         """Do a part of the re-reading, if there is one; whether it is finished now."""
-        if self._backfill is None:
+        if self._backfill is None or (self._away and not self._try_again(0.0 if live_waits else patience)):
             return False
         try:
             self._backfill.step(self._intake.backfill, live_waits=live_waits, patience=patience)
@@ -121,6 +126,11 @@ class LateWork:
                 self._tell(self._backfill)
                 return False
             complete = self._backfill.complete
+        except SourceUnavailable as error:
+            self._log.warning("re-reading waits for the source", error=str(error))
+            self._away = True
+            self._retry_due.done()
+            return False
         except SourceError as error:
             self._log.warning("the past cannot be read to its end", error=str(error))
             complete = False
@@ -131,11 +141,29 @@ class LateWork:
         self._refill_due.done()
         return True
 
+    def _try_again(self, patience: float) -> bool:
+        """Open the source anew after an outage and go on where it was left; whether that was possible."""
+        left = self._backfill
+        assert left is not None
+        if not self._retry_due.due:
+            threading.Event().wait(patience)
+            return False
+        try:
+            self._backfill = self._backfill_of(left.names, left.until, left.at)
+        except SourceUnavailable:
+            self._retry_due.done()
+            return False
+        left.close()
+        self._away = False
+        self._log.info("re-reading goes on", sets=left.names)
+        return True
+
     def close(self) -> None:
         """Leave an unfinished re-reading; a checkpoint knows where it stood."""
         if self._backfill is not None:
             self._backfill.close()
             self._backfill = None
+            self._away = False
 
     def _tell(self, backfill: Backfill) -> None:
         if self._tell_due.due:
@@ -211,10 +239,18 @@ class LateWork:
         if until is None or self._open_source is None:
             self._finish(complete=until is None)
             return
-        source = self._open_source()
-        self._backfill = Backfill(source, self._preparer, self._clock, self._options, until=until, at=at, names=names)
+        self._backfill = self._backfill_of(names, until, at)
         self._tell_due.done()
         self._log.info("re-reading the source", sets=names, resumed=at is not None)
+
+    def _backfill_of(self, names: list[str], until: Positions, at: Positions | None) -> Backfill:
+        assert self._open_source is not None
+        source = self._open_source()
+        try:
+            return Backfill(source, self._preparer, self._clock, self._options, until=until, at=at, names=names)
+        except BaseException:
+            source.close()
+            raise
 
     def _finish(self, *, complete: bool) -> None:
         names = [one.name for one in self._sets if one.selector.waiting]
