@@ -204,9 +204,12 @@ def test_a_summary_says_what_was_done_since_the_last_one():
     clock.move(61.0)
     summary.tick()
     statistics.documents_applied = 150
+    statistics.last_checkpoint, statistics.checkpoint_bytes = clock.now(), 4096
     clock.move(61.0)
     summary.tick()
     assert [fields["documents"] for _, _, fields in log.lines] == [100, 50]
+    assert [fields.get("checkpoint_age") for _, _, fields in log.lines] == [None, 61]
+    assert log.lines[-1][2]["checkpoint_bytes"] == 4096
     for _ in range(120):
         clock.move(61.0)
         summary.tick()

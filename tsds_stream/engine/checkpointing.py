@@ -79,8 +79,9 @@ class Checkpointer:
             return
         self._statistics.checkpoints += 1
         self._statistics.checkpoint_seconds = self._clock.monotonic() - began
+        self._statistics.checkpoint_bytes = checkpoint.size
         self._statistics.last_checkpoint = self._clock.now()
-        self._log.debug("checkpoint written", seconds=self._statistics.checkpoint_seconds)
+        self._log.debug("checkpoint written", seconds=self._statistics.checkpoint_seconds, bytes=checkpoint.size)
 
 
 def _fill(directory: Path, snapshots: Mapping[str, Snapshot]) -> None:

@@ -49,6 +49,7 @@ class Statistics:
     checkpoints: int = 0
     checkpoint_failures: int = 0
     checkpoint_seconds: float = 0.0  # of the last one
+    checkpoint_bytes: int = 0  # of the last one
     last_read: int = 0
     last_commit: int = 0
     last_checkpoint: int = 0

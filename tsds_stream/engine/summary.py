@@ -15,9 +15,20 @@ class Summary:
     def __init__(self, statistics: Statistics, log: Log, clock: Clock, interval: float) -> None:
         self._statistics = statistics
         self._log = log
+        self._clock = clock
         self._every = Every(interval, clock)
         self._quiet = Every(_QUIET, clock)
         self._before = self._numbers()
+
+    def _checkpoint(self) -> dict[str, float]:
+        """Age in seconds and size of the last one, in this run."""
+        s = self._statistics
+        if not s.last_checkpoint:
+            return {}
+        return {
+            "checkpoint_age": (self._clock.now() - s.last_checkpoint) // 1000,
+            "checkpoint_bytes": s.checkpoint_bytes,
+        }
 
     def _numbers(self) -> dict[str, int]:
         s = self._statistics
@@ -41,7 +52,7 @@ class Summary:
             self._before = now
             self._quiet.done()
             lag = {f"lag_{what}": amount for what, amount in self._statistics.lag.items()}
-            self._log.info("progress", **news, **lag)
+            self._log.info("progress", **news, **lag, **self._checkpoint())
         elif self._quiet.due:
             self._quiet.done()
             self._log.info("quiet", documents_seen=self._statistics.documents_applied)
