@@ -100,6 +100,9 @@ class Loop:
             return
         self._statistics.phase = "live"
         self._parts.late.look(self._positions)
+        # The first refresh takes long. Where nothing else is new, the first records need not wait for it.
+        if self._committed is not None and any(one.publisher.differs(one.selector) for one in self._parts.sets):
+            self._publish()
         ended = self._live()
         self._leave(ended)
 
@@ -140,7 +143,6 @@ class Loop:
 
     def _live(self) -> bool:
         """Follow the stream; whether it came to its end."""
-        unsettled = self._committed is not None
         with self._pipeline(None) as pipeline:
             while not self._stop.requested:
                 late = self._parts.late
@@ -154,9 +156,6 @@ class Loop:
                     self._statistics.select_seconds += self._clock.monotonic() - began
                     self._statistics.last_read = self._clock.now()
                 self._stale |= late.look(self._positions)
-                if unsettled:  # parameters or examples may have changed; the first records need not wait for it
-                    unsettled = False
-                    self._publish()
                 if late.step(live_waits=batch is not None, patience=self._patience(pipeline)):
                     self._stale = True
                     self._checkpoint()  # what was read again is not to be read a third time

@@ -87,6 +87,16 @@ class Publisher:
         """Of the last published revision; 0: none."""
         return int(self.record["revision"]) if self.record is not None else 0
 
+    def differs(self, selector: Selecting) -> bool:
+        """What is published was made with other parameters than `selector`'s, or of more documents than it has seen."""
+        last = self.record
+        return last is not None and (
+            self._reparametrised(last) or int(last.get("documents_seen", 0)) > selector.documents_seen
+        )
+
+    def _reparametrised(self, last: Json) -> bool:
+        return bool(last.get("parameters", self._parameters) != self._parameters)
+
     def prospect(
         self,
         revision: Revision,
@@ -144,7 +154,7 @@ class Publisher:
             or list(last["reasons"]) != list(revision.reasons)
             or last["targets_active"] != revision.targets_active
             or last["targets_digest"] != revision.targets_digest
-            or last.get("parameters", self._parameters) != self._parameters
+            or self._reparametrised(last)
             or (final and last["digest"] != revision.digest)
         )
 
