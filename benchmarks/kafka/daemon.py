@@ -122,7 +122,7 @@ def watch_start(report: Report) -> None:
 
 def watch_stalls(report: Report) -> None:
     """Gaps of a thread that wakes every millisecond, and how long the loop stands still for a checkpoint."""
-    from tsds_stream.engine import checkpointing, loop
+    from tsds_stream.engine import checkpointing, loop, texts
 
     writing = threading.Event()
     gaps: dict[str, float] = {"checkpoint": 0.0, "otherwise": 0.0}
@@ -138,17 +138,25 @@ def watch_stalls(report: Report) -> None:
             last = now
 
     threading.Thread(target=beat, name="beat", daemon=True).start()
-    checkpoint, write = loop.Loop._checkpoint, checkpointing.Checkpointer._write
+    checkpoint, write, publish = loop.Loop._checkpoint, checkpointing.Checkpointer._write, loop.Loop._publish
+    spent = {"publish": 0.0, "texts": 0.0}
+
+    def _publish(self: Any, **named: Any) -> None:
+        began = time.perf_counter()
+        publish(self, **named)
+        spent["publish"] = time.perf_counter() - began
 
     def _checkpoint(self: Any) -> None:
         started = self._parts.checkpointer._thread
+        spent.update(publish=0.0)
         began = time.perf_counter()
         writing.set()
         checkpoint(self)
         if self._parts.checkpointer._thread is started:
             writing.clear()
         else:
-            report.line("stalls", loop=time.perf_counter() - began)
+            # A revision before a checkpoint is due at that time anyway: what it takes is not the checkpoint's.
+            report.line("stalls", loop=time.perf_counter() - began - spent["publish"], **spent)
 
     def _write(self: Any, *arguments: Any) -> None:
         began = time.perf_counter()
@@ -157,6 +165,16 @@ def watch_stalls(report: Report) -> None:
         report.line("stalls", **gaps, written=time.perf_counter() - began)
         gaps.update(checkpoint=0.0, otherwise=0.0)
 
+    sync = texts.Texts.sync
+
+    def _sync(self: Any) -> Any:
+        began = time.perf_counter()
+        result = sync(self)
+        spent["texts"] = time.perf_counter() - began
+        return result
+
+    texts.Texts.sync = _sync  # type: ignore[method-assign]
+    loop.Loop._publish = _publish  # type: ignore[method-assign]
     loop.Loop._checkpoint = _checkpoint  # type: ignore[method-assign]
     checkpointing.Checkpointer._write = _write  # type: ignore[method-assign]
 

@@ -38,7 +38,7 @@ def measure(world: World, corpus: Corpus, quick: bool) -> Part:
         documents=documents,
     )
     sink.recover()
-    revision, texts = _revision(corpus, large)
+    selector, revision, texts = _selected(corpus, large)
     positions = {"documents": dict.fromkeys("0123", 100), "topic": documents, "topic_id": "x", "began": {}}
     place = {"topic": documents, "partition": 0, "offset": 123_456}
     number = itertools.count(1)
@@ -49,10 +49,10 @@ def measure(world: World, corpus: Corpus, quick: bool) -> Part:
         began = time.perf_counter()
         prospect = publisher.prospect(
             revision,
+            selector,
             positions,
             time.time_ns() // 1_000_000,
             lambda ids, keys: [Body(texts[int(name)], {"url": f"https://example.org/{name}"}, place) for name in ids],
-            lambda ids, k: [[("t1", 0.51), ("t2", 0.61), ("t3", 0.71)]] * len(ids),
         )
         took = time.perf_counter() - began
         assert prospect is not None
@@ -99,11 +99,11 @@ def measure(world: World, corpus: Corpus, quick: bool) -> Part:
     return part
 
 
-def _revision(corpus: Corpus, budget: int) -> tuple[Revision, list[str]]:
+def _selected(corpus: Corpus, budget: int) -> tuple[Selector, Revision, list[str]]:
     """A selection of so many documents of the corpus, and the texts by number."""
     count = min(4 * budget, len(corpus.documents))
     selector = Selector(np.array(corpus.targets), SelectorConfig(budget=budget))
     selector.add([str(number) for number in range(count)], np.array(corpus.documents[:count]))
     revision = selector.refresh()
     assert revision is not None
-    return revision, corpus.lines(count)
+    return selector, revision, corpus.lines(count)

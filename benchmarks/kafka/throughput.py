@@ -52,7 +52,7 @@ def embedded(world: World, corpus: Corpus, quick: bool) -> Part:
 def text(world: World, corpus: Corpus, quick: bool) -> Part:
     """Texts through the static embedder: the daemon and the embedder take turns on the same texts."""
     part = Part()
-    warm, stint = (5_000, 3_000) if quick else (100_000, 80_000)
+    warm, stint = (5_000, 3_000) if quick else (60_000, 60_000)
     documents = world.topic("documents")
     pairs_wanted = 1 if quick else _PAIRS
     count, size = fill(world.bootstrap, documents, text_documents(corpus, warm + _PAIRS * (stint + _REST)))
