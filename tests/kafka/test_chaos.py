@@ -51,9 +51,9 @@ def test_an_outage_while_the_past_is_read_for_a_late_target_leaves_nothing_provi
     world.feeder.flush()
     chaos.supervisor.start()
     world.await_caught_up(world.feeder.ledger)
-    for nth in (1, 4):
+    for nth, text in ((1, "stone moon"), (4, "pawn bird")):
         chaos.aim("backfill", "after", nth)
-        world.feeder.set_target(f"late{nth}", "stone moon")
+        world.feeder.set_target(f"late{nth}", text)
         world.feeder.flush()
         assert chaos.await_hit()
         own_broker.kill()
