@@ -8,15 +8,17 @@ from typing import Any, cast
 from kafka import KafkaConsumer
 
 from tsds_stream.streams.kafka.client.failures import explained, where
+from tsds_stream.streams.kafka.client.header_names import read_any_header_name
 from tsds_stream.streams.kafka.client.making import made_whole
 from tsds_stream.streams.kafka.client.options import foreign, milliseconds
-from tsds_stream.streams.kafka.client.parking import free_the_slot
+from tsds_stream.streams.kafka.client.parking import drop_what_failed, free_the_slot
 from tsds_stream.streams.kafka.client.receiving import read_more_at_once
 from tsds_stream.streams.kafka.client.types import Mark, Record
 from tsds_stream.streams.kafka.connection import Connection
 from tsds_stream.streams.kafka.errors import Partition, Unreachable
 
 read_more_at_once()
+read_any_header_name()
 
 
 class Consumer:
@@ -36,7 +38,7 @@ class Consumer:
                 isolation_level="read_committed" if committed_only else "read_uncommitted",
                 auto_offset_reset="none",
                 max_poll_records=2000,  # 500 costs a third of the throughput
-                retry_backoff_ms=10,  # a poll between two fetches sleeps for so long: 100 cost a tenth of the throughput
+                retry_backoff_ms=10,  # a poll between two fetches sleeps for so long: 100 cost a tenth of the speed
                 fetch_max_wait_ms=100,  # an idle partition would hold up the others for half a second
                 receive_buffer_bytes=1024 * 1024,
                 allow_auto_create_topics=False,
@@ -61,8 +63,13 @@ class Consumer:
             OutOfRange: positions that the log does not hold; they stay as they are.
         """
         free_the_slot(self._client)
-        with explained("read records", self._connection):
-            records = self._client.poll(timeout_ms=int(timeout * 1000), max_records=limit)
+        failed = True
+        try:
+            with explained("read records", self._connection):
+                records = self._client.poll(timeout_ms=int(timeout * 1000), max_records=limit)
+            failed = False
+        finally:
+            drop_what_failed(self._client, failed=failed)
         return cast("Mapping[Partition, list[Record]]", records)
 
     def position(self, partition: Partition) -> int:
