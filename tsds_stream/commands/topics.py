@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from tsds_stream.streams.kafka.client import Admin
     from tsds_stream.streams.kafka.topics import Problem, Standing
 
+_SPREADING = 15.0  # seconds until every broker of a cluster must know of a new topic
 USAGE = "{--check | --create} [--config FILE] [--partitions N] [--replication N] [--json]"
 DESCRIPTION = (
     "Hold the topics of Kafka against the configuration: existence, permissions, what is cleaned up when, sizes, "
@@ -59,12 +61,12 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
         raise CommandError(sentence, ExitStatus.USAGE) from error
     from tsds_stream.streams.kafka.connection import connection_of
     from tsds_stream.streams.kafka.errors import KafkaFailure, Refused
-    from tsds_stream.streams.kafka.topics import judge, standings
+    from tsds_stream.streams.kafka.topics import judge
 
     try:
         with closing(Admin(connection_of(settings.kafka))) as admin:
             made = _create(admin, settings, arguments) if arguments.create else []
-            found = standings(admin, settings)
+            found = _known(admin, settings, made)
             problems = judge(found, admin, settings)
     except KafkaFailure as error:
         status = ExitStatus.INPUT if isinstance(error, Refused) else ExitStatus.UNAVAILABLE
@@ -101,6 +103,19 @@ def _create(admin: Admin, settings: Settings, arguments: argparse.Namespace) -> 
     for plan in missing:
         create(admin, plan, partitions=arguments.partitions, replication=arguments.replication)
     return [plan.name for plan in missing]
+
+
+def _known(admin: Admin, settings: Settings, made: list[str]) -> list[Standing]:
+    """All topics as they are, when the brokers have told each other of those that were just made."""
+    from tsds_stream.streams.kafka.topics import standings
+
+    until = time.monotonic() + _SPREADING
+    while True:
+        found = standings(admin, settings)
+        unknown = [one for one in found if one.topic.name in made and (one.topic.missing or one.topic.problem)]
+        if not unknown or time.monotonic() > until:
+            return found
+        time.sleep(0.1)
 
 
 def _print(found: list[Standing], problems: list[Problem], made: list[str]) -> None:
