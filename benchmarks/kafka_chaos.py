@@ -19,7 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.kafka.broker import Broker
-from tests.kafka.chaos import Chaos, OneBroker, Servers, ThreeBrokers, some_faults
+from tests.kafka.chaos import Chaos, OneBroker, Servers, ThreeBrokers, some_broker_faults, some_faults
 from tests.kafka.cluster import Cluster
 from tests.kafka.forker import Forker
 from tests.kafka.jars import chosen_version, installed
@@ -69,7 +69,8 @@ def one_round(options: argparse.Namespace, faults: int, seed: int) -> Counter[st
         world = World(folder / "world", topics, forker, names, seed=seed, rate=options.rate)
         chaos = Chaos(world, servers, seed)
         print(f"-- round with the seed {seed}", flush=True)
-        said = chaos.run(some_faults(faults, seed), say=lambda line: print(line, flush=True))
+        drawn = some_faults(faults, seed) if options.brokers == 1 else some_broker_faults(faults, seed)
+        said = chaos.run(drawn, say=lambda line: print(line, flush=True))
         world.close()
         print(said, flush=True)
         chaos.seen["rounds"] += 1

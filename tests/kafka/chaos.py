@@ -22,7 +22,7 @@ from confluent_kafka.admin import NewPartitions
 from tests.kafka.broker import Broker
 from tests.kafka.cluster import Cluster
 from tests.kafka.forker import Daemon, write_whole
-from tests.kafka.supervisor import Exit, Supervisor
+from tests.kafka.supervisor import Supervisor
 from tests.kafka.world import World, switched
 
 KILLED = -signal.SIGKILL
@@ -476,9 +476,11 @@ def some_faults(count: int, seed: int) -> list[Fault]:
     return faults
 
 
-def some_exits(chaos: Chaos) -> list[Exit]:
-    """How daemons ended without being killed."""
-    return [end for end in chaos.supervisor.exits if end.status not in (KILLED, 0)]
+def some_broker_faults(count: int, seed: int) -> list[Fault]:
+    """Mostly brokers: for clusters, of which another node is struck every time."""
+    chosen = random.Random(seed)
+    brokers = [BROKER, *AIMED_AT_BROKER, BROKER_STOP]
+    return [chosen.choice(brokers if chosen.random() < 0.7 else [*SLOW, *QUICK]) for _ in range(count)]
 
 
 def seed_of_the_day() -> int:
