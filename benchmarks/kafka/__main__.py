@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -49,6 +50,7 @@ def main() -> int:
         parser.error(f"unknown part: {', '.join(unknown)}; there are {', '.join(every)}")
     folder = CACHE / "quick-results" if options.quick else RESULTS
     found = corpus(_QUICK_DOCUMENTS if options.quick else None)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # daemons and servers are ended on the way out
     failed = []
     for name in options.parts or (every if options.full else PARTS):
         try:
@@ -107,9 +109,9 @@ def page(records: Mapping[str, dict[str, Any]]) -> str:
         "",
         f"`python -m benchmarks.kafka` on {described['cores']} cores of {described['processor']}, Python "
         f"{described['python']}, {last['server']} (one server, on the same cores as everything else).",
-        "Every ratio compares two measurements of the same run, which took turns; the best of the pairs is given, and "
-        "all of them. *Load* is the number of processes that wanted a core, averaged over the minute before the part "
-        "and over its last minute, its own included.",
+        "Every ratio compares two measurements of the same run, which took turns; the best of either is compared, and "
+        "the pairs are given. *Load* is the number of processes that wanted a core, averaged over the minute before the "
+        "part and over its last minute, its own included.",
         "",
         "| what | to reach | measured | reached | load |",
         "|---|---|---|---|---|",

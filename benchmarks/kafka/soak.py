@@ -68,7 +68,7 @@ class Flow(threading.Thread):
 def measure(world: World, corpus: Corpus, quick: bool) -> Part:
     """Revisions twenty times a second, a checkpoint every three seconds, examples that come and go."""
     part = Part()
-    seconds = 15.0 if quick else 240.0
+    seconds = 15.0 if quick else 180.0
     texts = corpus.lines(60_000)
     documents = world.topic("documents", retention_bytes=64 * 2**20, segment_bytes=16 * 2**20)
     targets = world.folder / "targets.jsonl"

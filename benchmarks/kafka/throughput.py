@@ -11,8 +11,8 @@ from benchmarks.kafka.filling import embedded_documents, fill, text_documents, w
 from benchmarks.kafka.world import Json, Stand, World
 from benchmarks.report import Part
 
-_SETTLED = 8_000  # documents after a start that are not counted, and two revisions, of which the first one takes long
-_REST = 60_000  # documents that the topic holds more than is counted, per stint
+_SETTLED = 8_000  # documents after a start that are not counted, and a revision: the first one takes long
+_REST = 105_000  # documents that the topic holds more than is counted, per stint
 _PAIRS = 3
 _SUMS = (
     *("read_seconds", "embed_seconds", "select_seconds", "refresh_seconds", "publish_seconds"),
@@ -37,7 +37,7 @@ def embedded(world: World, corpus: Corpus, quick: bool) -> Part:
         return alone.run("poll", world.bootstrap, documents, stint, *offsets.values())
 
     pairs = [_pair(stand, stint, bare) for _ in range(1 if quick else _PAIRS)]
-    best = max(pairs, key=_ratio)
+    best = _best(pairs)
     part.details = {"documents": count, "bytes per document": round(size / count), "warm": warm, "pairs": pairs}
     part.add(
         f"pre-embedded documents of {size / count / 1000:.1f} KB, M = 256, lists full, topic → revisions every second",
@@ -67,7 +67,7 @@ def text(world: World, corpus: Corpus, quick: bool) -> Part:
         return alone.run("embed", sum(offsets.values()), stint, *["--quick"] * quick)
 
     pairs = [_pair(stand, stint, embedder) for _ in range(pairs_wanted)]
-    best = max(pairs, key=_ratio)
+    best = _best(pairs)
     part.details = {"documents": count, "bytes per document": round(size / count), "warm": warm, "pairs": pairs}
     part.add(
         "text documents, static embedder, topic → revisions every second",
@@ -89,7 +89,7 @@ def _pair(stand: Stand, stint: int, other: Callable[[dict[int, int]], Json]) -> 
     offsets = stand.committed()
     compared = other(offsets)
     daemon = stand.start()
-    first = daemon.until(lambda now: now["documents_applied"] >= _SETTLED and now["commits"] > 1, "the first revisions")
+    first = daemon.until(lambda now: now["documents_applied"] >= _SETTLED and now["commits"], "the first revision")
     wanted = first["documents_applied"] + stint
     last = daemon.until(lambda now: now["documents_applied"] >= wanted, f"{stint} documents")
     daemon.stop()
@@ -120,6 +120,11 @@ def difference(first: Json, last: Json) -> Json:
 
 def _rate(figures: Json) -> float:
     return float(figures["count"] / figures["wall"])
+
+
+def _best(pairs: list[Json]) -> Json:
+    """The fastest stint of either: what else runs on the machine may hinder both, and never helps."""
+    return {side: max((pair[side] for pair in pairs), key=_rate) for side in ("daemon", "compared with")}
 
 
 def _ratio(pair: Json) -> float:
