@@ -131,3 +131,25 @@ def test_a_client_that_finds_no_broker_leaves_nothing_behind(client: Callable[[C
     assert "connect to the brokers" in failure
     left = [thread.name for thread in threading.enumerate() if thread.ident not in before]
     assert left == []
+
+
+def test_a_question_is_asked_again_while_one_of_several_brokers_is_away(monkeypatch: pytest.MonkeyPatch):
+    answers: list[Exception | list[dict[str, object]]] = [
+        library.KafkaConnectionError("node 2"),
+        library.NodeNotReadyError(),
+        [],
+    ]
+
+    class Library:
+        def __init__(self, **options: object) -> None: ...
+
+        def describe_topics(self, names: list[str]) -> list[dict[str, object]]:
+            answer = answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+    monkeypatch.setattr("tsds_stream.streams.kafka.client.admin.KafkaAdminClient", Library)
+    monkeypatch.setattr("tsds_stream.streams.kafka.client.admin._PAUSE", 0.001)
+    assert Admin(PLACE).topics(["documents"])["documents"].missing
+    assert answers == []

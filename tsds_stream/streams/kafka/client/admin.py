@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 from kafka import KafkaAdminClient
 from kafka import errors as kafka_errors
@@ -13,10 +14,16 @@ from tsds_stream.streams.kafka.client.failures import explained
 from tsds_stream.streams.kafka.client.making import made_whole
 from tsds_stream.streams.kafka.client.types import Topic
 from tsds_stream.streams.kafka.connection import Connection
+from tsds_stream.streams.kafka.errors import Unreachable
+
+_PAUSE: Final = 0.5  # seconds between two tries
 
 
 class Admin:
-    """Looks at topics and creates them."""
+    """Looks at topics and creates them.
+
+    Questions are asked again for as long as a start may take: one of several brokers may be away.
+    """
 
     def __init__(self, connection: Connection) -> None:
         with made_whole(connection) as options:
@@ -27,8 +34,7 @@ class Admin:
 
     def topics(self, names: Sequence[str]) -> dict[str, Topic]:
         """What is known of these topics."""
-        with explained("describe topics", self._connection):
-            found = self._client.describe_topics(list(names))
+        found = self._ask("describe topics", lambda: self._client.describe_topics(list(names)))
         told = {one["name"]: _topic(one) for one in found}
         return {name: told.get(name) or Topic(name, problem="there is no such topic", missing=True) for name in names}
 
@@ -38,14 +44,11 @@ class Admin:
 
     def broker_config(self) -> dict[str, str]:
         """The settings of one broker, defaults included."""
-        with explained("describe the cluster", self._connection):
-            node = self._client.describe_cluster()["brokers"][0]["broker_id"]
-        return self._config(ConfigResourceType.BROKER, str(node))
+        return self._config(ConfigResourceType.BROKER, str(self._brokers()[0]["broker_id"]))
 
     def brokers(self) -> int:
         """How many there are."""
-        with explained("describe the cluster", self._connection):
-            return len(self._client.describe_cluster()["brokers"])
+        return len(self._brokers())
 
     def create(self, name: str, *, partitions: int, replicas: int, config: Mapping[str, str]) -> None:
         """Create a topic; -1 for partitions or replicas means the default of the brokers."""
@@ -58,10 +61,30 @@ class Admin:
         self._client.close()
 
     def _config(self, kind: Any, name: str) -> dict[str, str]:
-        with explained(f"describe the configuration of {name!r}", self._connection):
-            found = self._client.describe_configs([ConfigResource(kind, name)], config_filter="all")
+        resources = [ConfigResource(kind, name)]
+        found = self._ask(
+            f"describe the configuration of {name!r}",
+            lambda: self._client.describe_configs(resources, config_filter="all"),
+        )
         entries = next(iter(found.values()))[name]
         return {key: str(entry["value"]) for key, entry in entries.items()}
+
+    def _brokers(self) -> Sequence[Mapping[str, Any]]:
+        brokers: Sequence[Mapping[str, Any]] = self._ask("describe the cluster", self._client.describe_cluster)[
+            "brokers"
+        ]
+        return brokers
+
+    def _ask(self, doing: str, question: Callable[[], Any]) -> Any:
+        deadline = time.monotonic() + self._connection.startup_timeout
+        while True:
+            try:
+                with explained(doing, self._connection):
+                    return question()
+            except Unreachable:
+                if time.monotonic() + _PAUSE > deadline:
+                    raise
+                time.sleep(_PAUSE)
 
 
 def _topic(told: Mapping[str, Any]) -> Topic:
