@@ -110,8 +110,8 @@ def page(records: Mapping[str, dict[str, Any]]) -> str:
         f"`python -m benchmarks.kafka` on {described['cores']} cores of {described['processor']}, Python "
         f"{described['python']}, {last['server']} (one server, on the same cores as everything else).",
         "Every ratio compares two measurements of the same run, which took turns; the best of either is compared, and "
-        "the pairs are given. *Load* is the number of processes that wanted a core, averaged over the minute before the "
-        "part and over its last minute, its own included.",
+        "the pairs are given. *Load* is the number of processes that wanted a core, averaged over the minute before "
+        "the part and over its last minute, its own included.",
         "",
         "| what | to reach | measured | reached | load |",
         "|---|---|---|---|---|",
