@@ -9,9 +9,10 @@ import pytest
 from tests.streams.fake_kafka import FakeKafka, Fault, Log
 from tests.streams.kafka_publications import TOPIC, Story, positions
 from tests.streams.kafka_sink_cases import brokers, sink_of
-from tsds_stream.streams.base import SinkError, SinkUnavailable
+from tsds_stream.streams.base import Fenced, SinkError, SinkUnavailable
 from tsds_stream.streams.kafka.client import Mark
-from tsds_stream.streams.kafka.errors import Partition, Unreachable
+from tsds_stream.streams.kafka.errors import FencedOff, Partition, Unreachable
+from tsds_stream.streams.kafka.marks import encode_claim
 
 
 @pytest.fixture
@@ -235,3 +236,19 @@ def test_a_key_that_lies_in_two_partitions_counts_as_it_was_sent_last(kafka: Fak
     kafka.compact("selection")
     found = sink_of(kafka, recovered=False).recover()
     assert found.members == {"news": story.members}
+
+
+@pytest.mark.parametrize(("started", "becomes"), [(2**45, Fenced), (1, SinkUnavailable)])
+def test_fenced_off_before_it_could_say_that_it_is_there(kafka: FakeKafka, monkeypatch, started: int, becomes: type):
+    """Whoever started later has taken over; a predecessor has not."""
+    monkeypatch.setattr("tsds_stream.streams.kafka.fencing._PATIENCE", 0.01)
+    other = kafka.clients.producer(None, transactional_id="tsds-0", max_request_size=10**6)
+    other.init_transactions()
+    other.begin()
+    claim = encode_claim("tsds-0", {"host": "elsewhere", "pid": 77, "started": started})
+    other.send("selection", claim.key, claim.value, partition=0)
+    other.flush(1)
+    other.commit()
+    kafka.faults.append(Fault("flush", FencedOff("InvalidProducerEpochError")))
+    with pytest.raises(becomes):
+        sink_of(kafka, recovered=False).recover()

@@ -16,6 +16,7 @@ from tsds_stream.streams.kafka.marks import PARTITION, publisher_of
 
 _PATIENCE: Final = 3.0  # seconds; whoever takes over says so at once
 _POLL: Final = 0.1
+_TAIL: Final = 5_000  # records, among which a claim of the last few seconds is
 
 
 def successor(
@@ -23,14 +24,14 @@ def successor(
     selection: str,
     transactional_id: str,
     publisher: Json,
-    last: int,
+    last: int | None,
     make_consumer: Callable[..., Consumer] = Consumer,
 ) -> Json | None:
     """The publisher that wrote a claim or a mark after our last one; None: nobody has, or no broker says so.
 
     Args:
         publisher: ourselves.
-        last: offset of our last claim or mark.
+        last: offset of our last claim or mark; None: there is none yet, and who started after us is looked for.
     """
     partition = Partition(selection, PARTITION)
     brief = replace(connection, startup_timeout=min(5.0, connection.startup_timeout))
@@ -38,13 +39,16 @@ def successor(
     try:
         consumer = make_consumer(brief)
         try:
-            consumer.assign({partition: last + 1})
+            start = max(0, consumer.ends([partition])[partition] - _TAIL) if last is None else last + 1
+            consumer.assign({partition: max(start, consumer.beginnings([partition])[partition])})
             began = time.monotonic()
             while found is None and time.monotonic() - began < _PATIENCE:
                 for records in consumer.poll(_POLL, 2000).values():
                     for record in records:
                         told = publisher_of(transactional_id, record.key, record.value)
-                        if told is not None and told != publisher:
+                        if told is None or told == publisher:
+                            continue
+                        if last is not None or told.get("started", 0) > publisher["started"]:
                             found = told
         finally:
             consumer.close()

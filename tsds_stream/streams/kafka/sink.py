@@ -298,17 +298,15 @@ class KafkaSink:
     def _fenced(self, failure: FencedOff, seconds: float) -> SinkError:
         """A successor says so in the topic. Where there is none, starting again is right: a predecessor that woke up,
         or a transaction that took too long, ends our producer as well, and nobody would be left running."""
-        other = None
-        if self._last is not None:
-            with deadline(self._startup_timeout + _MARGIN, "find out who took over", self._alarm):
-                other = successor(
-                    self._connection,
-                    self._topics.selection,
-                    self._transactional_id,
-                    self.publisher,
-                    self._last,
-                    self._clients.consumer,
-                )
+        with deadline(self._startup_timeout + _MARGIN, "find out who took over", self._alarm):
+            other = successor(
+                self._connection,
+                self._topics.selection,
+                self._transactional_id,
+                self.publisher,
+                self._last,
+                self._clients.consumer,
+            )
         if other is not None:
             return Fenced(
                 f"Another instance has taken over the transactional id {self._transactional_id!r}: {described(other)}. "
