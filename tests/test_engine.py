@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import random
+from dataclasses import replace
 
 import pytest
 
 from tests.engine_fakes import Bad, CrashItem, Do, Wait, WordEmbedder, doc, gone, target, vector_of
 from tests.engine_stories import CONFIG, EAGER, ListedTargets, from_scratch, story
-from tsds_stream.engine import Options
+from tsds_stream.engine import Options, loop
 from tsds_stream.engine.stop import Stop
 from tsds_stream.exit_status import ExitStatus
 from tsds_stream.selection.settings import SelectorConfig
@@ -165,6 +166,18 @@ def test_a_dead_letter_is_committed_without_waiting_for_a_revision(tmp_path):
     told.tell()
     assert len(told.world.dead_letters) == 2
     assert told.digests() == []
+
+
+def test_dead_letters_that_wait_are_committed_before_they_fill_the_memory(tmp_path, monkeypatch):
+    """While refreshing takes long, revisions wait; what waits with them must not grow with the stream."""
+    monkeypatch.setattr(loop, "_MOST_WAITING", 10_000)
+    items = [one for n in range(100) for one in (doc(f"d{n}"), Bad(b"x" * 1000))]
+    told = story(items, tmp_path, TARGETS, batch=2, options=replace(EAGER, interval=1e9))
+    sizes = []
+    told.world.at_commit = lambda when, number: when == "after" and sizes.append(len(told.world.dead_letters))
+    told.tell()
+    assert len(told.world.dead_letters) == 100
+    assert max(b - a for a, b in zip([0, *sizes], sizes, strict=False)) <= 13
 
 
 def test_a_document_that_brings_its_embedding_is_not_embedded(tmp_path):

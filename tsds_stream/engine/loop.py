@@ -28,6 +28,8 @@ from tsds_stream.streams.base import Positions, Sink, Source
 
 _LONGEST_WAIT = 0.1  # seconds in which a stop, a due revision or a changed target file is noticed
 _PROGRESS_INTERVAL = 0.25
+_MOST_WAITING = 16 * 2**20  # bytes of dead letters that wait for a revision; more do not wait
+_LETTER_OVERHEAD = 512  # bytes
 
 
 @dataclass(slots=True)
@@ -76,6 +78,7 @@ class Loop:
         self._positions = parts.positions
         self._committed = parts.committed
         self._letters: list[DeadLetter] = []
+        self._letters_size = 0  # bytes, roughly
         self._stale = True  # something happened since the last refresh
         self._told: set[str] = set()  # sets of which a revision was published in this run
         self._advised: set[tuple[str, str]] = set()  # (set, code) of what was told about a selection
@@ -149,8 +152,8 @@ class Loop:
                 batch = pipeline.get(0.0 if late.busy else self._patience(pipeline))
                 if batch is not None:
                     began = self._clock.monotonic()
-                    self._letters += batch.dead_letters
-                    self._letters += self._parts.intake.apply(batch)
+                    self._hold(batch.dead_letters)
+                    self._hold(self._parts.intake.apply(batch))
                     self._positions = batch.positions
                     self._stale = True
                     self._statistics.select_seconds += self._clock.monotonic() - began
@@ -180,6 +183,13 @@ class Loop:
         self._show(None, now=True)
         self._statistics.phase = "stopped"
 
+    def _hold(self, letters: Sequence[DeadLetter]) -> None:
+        """Until the next commit."""
+        for letter in letters:
+            headers = sum(len(name) + len(data) for name, data in letter.headers)
+            self._letters_size += len(letter.key or b"") + len(letter.value or b"") + headers + _LETTER_OVERHEAD
+        self._letters += letters
+
     def _calibrate(self, one: TargetSet) -> None:
         if not one.selector.calibrated and one.selector.sigma is not None:
             one.selector.calibrate()
@@ -187,7 +197,8 @@ class Loop:
 
     def _attend(self, pipeline: Pipeline) -> None:
         """Whatever time brings: revisions, positions, heartbeats, checkpoints, lines in the log."""
-        if not self._until_revision(pipeline) and (self._stale or self._letters or self._positions_due.due):
+        full = self._letters_size > _MOST_WAITING
+        if full or (not self._until_revision(pipeline) and (self._stale or self._letters or self._positions_due.due)):
             self._publish()
         if self._heartbeat_due.due and self._positions is not None:
             if self._letters or self._positions != self._committed:
@@ -246,6 +257,7 @@ class Loop:
         for letter in self._letters:
             self._statistics.dead_letters[letter.reason] += 1
         self._letters = []
+        self._letters_size = 0
         self._committed = positions
         self._positions_due.done()
         self._heartbeat_due.done()
