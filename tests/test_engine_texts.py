@@ -28,3 +28,18 @@ def test_only_what_is_still_held_is_written(tmp_path):
     assert [body.text for body in texts.bodies(["b"], report.keys[1:])] == ["second"]
     assert texts.bodies(["a"], report.keys[:1])[0].text is None
     store.close()
+
+
+def test_metadata_that_waits_is_bounded_like_texts(tmp_path, monkeypatch):
+    """Documents that bring their embeddings may have nothing else."""
+    monkeypatch.setattr("tsds_stream.engine.texts._MOST_CHARACTERS", 1000)
+    store = PayloadStore(tmp_path / "payloads.sqlite")
+    texts = Texts(store, Statistics(), ListLog())
+    selector = Selector(np.eye(4, dtype=np.float32)[:1], SelectorConfig(budget=1, sigma=0.5, max_k=2, slack=0))
+    texts.selectors = [selector]
+    report = selector.add(["a", "b"], np.eye(4, dtype=np.float32)[1:3])
+    texts.put([Document("a", meta={"page": "x" * 600})], report.keys[:1])
+    assert len(store) == 0
+    texts.put([Document("b", meta={"page": "x" * 600})], report.keys[1:])
+    assert len(store) == 2
+    store.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import orjson
 
 from tsds_stream.engine.publisher import Body
 from tsds_stream.engine.statistics import Statistics
@@ -33,7 +34,7 @@ class Texts:
         self._statistics = statistics
         self._log = log
         self._waiting: dict[Pair, Payload] = {}
-        self._size = 0  # characters that wait
+        self._size = 0  # characters of texts and metadata that wait
         if store.damage is not None:
             log.warning("payload store begun anew", reason=store.damage)
 
@@ -41,7 +42,7 @@ class Texts:
         """Keep the bodies of held documents."""
         for d, key in zip(documents, keys, strict=True):
             self._waiting[d.id, key] = Payload(d.id, key, d.text, d.meta, d.tokens, d.timestamp, d.source)
-            self._size += len(d.text or "")
+            self._size += len(d.text or "") + (len(orjson.dumps(d.meta)) if d.meta else 0)
         if len(self._waiting) > _MOST_WAITING or self._size > _MOST_CHARACTERS:
             self._write()
 
