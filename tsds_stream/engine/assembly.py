@@ -12,7 +12,6 @@ from tsds_stream import __version__
 from tsds_stream.codecs import Decoder, Needs
 from tsds_stream.config import Settings
 from tsds_stream.durable import Disk
-from tsds_stream.embedding.base import Embedder
 from tsds_stream.engine.late import TargetReader
 from tsds_stream.engine.stop import Stop
 from tsds_stream.exit_status import CommandError, ExitStatus
@@ -51,10 +50,11 @@ def needs_of(settings: Settings) -> Needs:
     return "embedding" if settings.embedder.kind == "precomputed" else "either"
 
 
-def assemble(settings: Settings, embedder: Embedder, state: Path, disk: Disk, log: Log, stop: Stop) -> World:
+def assemble(settings: Settings, dimension: Callable[[], int], state: Path, disk: Disk, log: Log, stop: Stop) -> World:
     """Open what the settings name; nothing is read or written yet.
 
     Args:
+        dimension: of the vectors; asked when a source is opened.
         state: the state directory, where a source of files keeps its journal.
         disk: where a test injects faults.
 
@@ -81,7 +81,7 @@ def assemble(settings: Settings, embedder: Embedder, state: Path, disk: Disk, lo
         readers |= {name: topic.reader(name) for name in followed}
         ready = partial(topic.wait_for_examples, followed, lambda: stop.requested)
     sink, close = _sink(settings, connection, disk, log)
-    opener = _opener(settings, connection, embedder, state, disk)
+    opener = _opener(settings, connection, dimension, state, disk)
     return World(opener, sink, readers, ready, [*close, *closing])
 
 
@@ -100,20 +100,18 @@ def _connection(settings: Settings, log: Log) -> Connection:
 
 
 def _opener(
-    settings: Settings, connection: Connection | None, embedder: Embedder, state: Path, disk: Disk
+    settings: Settings, connection: Connection | None, dimension: Callable[[], int], state: Path, disk: Disk
 ) -> Callable[[], Source]:
     source = settings.source
     if connection is None or not isinstance(source, KafkaSourceSettings):
         assert not isinstance(source, KafkaSourceSettings)
-        return lambda: open_source(source, state, dimension=embedder.dimension, needs=needs_of(settings), disk=disk)
+        return lambda: open_source(source, state, dimension=dimension(), needs=needs_of(settings), disk=disk)
     from tsds_stream.streams.kafka.source import KafkaSource
 
     kafka = settings.kafka
 
     def decoder() -> Decoder:
-        return Decoder(
-            dimension=embedder.dimension, needs=needs_of(settings), max_future=source.max_future, clock=wall_clock
-        )
+        return Decoder(dimension=dimension(), needs=needs_of(settings), max_future=source.max_future, clock=wall_clock)
 
     return lambda: KafkaSource(
         connection,

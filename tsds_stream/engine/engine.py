@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from tsds_stream.engine.loop import Loop, Parts
 from tsds_stream.engine.options import Options
 from tsds_stream.engine.preparation import GivenUpError, Preparer
 from tsds_stream.engine.publisher import Publisher, parameters_digest
-from tsds_stream.engine.recovery import Restored, restore
+from tsds_stream.engine.recovery import ReadAhead, Restored, restore
 from tsds_stream.engine.statistics import Progress, SetStatistics, Statistics
 from tsds_stream.engine.stop import Deadline, Stop, leave_on_signals, stop_on_signals
 from tsds_stream.engine.target_set import TargetsError, TargetSet, embedded, fingerprint
@@ -141,9 +142,11 @@ class Engine:
             disk = disk or Disk()
             make_directories(disk, root)
             lock = WriterLock(root / "lock", f"The state directory {root}")
-            embedder = create(settings.embedder)
             log, stop = log or LineLog(), stop or Stop()
-            world = assemble(settings, embedder, root, disk, log, stop)
+            with ThreadPoolExecutor(1) as beside:  # brokers take their time to answer, and models to load
+                loading = beside.submit(create, settings.embedder)
+                world = assemble(settings, lambda: loading.result().dimension, root, disk, log, stop)
+            embedder = loading.result()
             return cls(
                 open_source=world.open_source,
                 sink=world.sink,
@@ -183,6 +186,7 @@ class Engine:
         stack.callback(self._embedder.close)
         stack.callback(self._sink.close)
         stack.callback(self._payloads.close)
+        ahead = ReadAhead(self._checkpoints)
         committed = self._sink.recover()
         if not self._ready():
             return
@@ -192,9 +196,7 @@ class Engine:
         _adopt_dimension(self._embedder, targets)
         source = self._open_source()
         stack.callback(source.close)
-        restored = restore(
-            self._checkpoints, committed, self._configs, self._embedder.fingerprint, source, texts, self._log
-        )
+        restored = restore(ahead, committed, self._configs, self._embedder.fingerprint, source, texts, self._log)
         sets = [self._target_set(name, targets[name], restored, committed, preparer) for name in self._configs]
         self.selectors = {one.name: one.selector for one in sets}
         texts.selectors = list(self.selectors.values())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
 
-from tsds_stream.checkpoint import CheckpointStore
+from tsds_stream.checkpoint import Checkpoint, CheckpointStore
 from tsds_stream.embedding.base import check_fingerprint
 from tsds_stream.engine.texts import Texts
 from tsds_stream.logs import Log
@@ -38,8 +40,41 @@ class Restored:
 NOTHING = Restored({}, None, {}, {}, None)
 
 
+class ReadAhead:
+    """Reads the newest checkpoint in a thread of its own, while the sink finds out whether it is the right one."""
+
+    def __init__(self, checkpoints: CheckpointStore | None) -> None:
+        self.checkpoints = checkpoints
+        self._number: int | None = None
+        self._selectors: dict[str, Selector] = {}
+        self._thread = threading.Thread(target=self._read, name="tsds-restore", daemon=True)
+        self._thread.start()
+
+    @property
+    def sound(self) -> int | None:
+        """Number of the checkpoint that was read; None: none could be."""
+        self._thread.join()
+        return self._number
+
+    def take(self, checkpoint: Checkpoint, name: str) -> Selector:
+        """The selector of a target set. Raises `ValueError`, `OSError`."""
+        if checkpoint.number == self.sound and name in self._selectors:
+            return self._selectors.pop(name)
+        return Selector.load(checkpoint.directory / part_of(name))
+
+    def _read(self) -> None:
+        if self.checkpoints is None:
+            return
+        with suppress(ValueError, OSError):  # what is wrong is found again, and told, where it matters
+            checkpoint = self.checkpoints.newest().checkpoint
+            if checkpoint is not None and checkpoint.meta["format"] == STATE_FORMAT:
+                for name in checkpoint.meta["sets"]:
+                    self._selectors[name] = Selector.load(checkpoint.directory / part_of(name))
+                self._number = checkpoint.number
+
+
 def restore(
-    checkpoints: CheckpointStore | None,
+    ahead: ReadAhead,
     committed: Committed,
     configs: dict[str, SelectorConfig],
     embedder: str,
@@ -58,7 +93,7 @@ def restore(
         FingerprintMismatch: the state was made with another embedder.
         SourceError: there is no usable checkpoint, and the source no longer holds what would have to be read again.
     """
-    restored = _from_checkpoint(checkpoints, committed, configs, embedder, source, texts, log)
+    restored = _from_checkpoint(ahead, committed, configs, embedder, source, texts, log)
     if restored is not None:
         return restored
     if committed.positions is not None:
@@ -69,7 +104,7 @@ def restore(
 
 
 def _from_checkpoint(
-    checkpoints: CheckpointStore | None,
+    ahead: ReadAhead,
     committed: Committed,
     configs: dict[str, SelectorConfig],
     embedder: str,
@@ -90,9 +125,9 @@ def _from_checkpoint(
             or texts.lacks(meta["texts"])
         )
 
-    if checkpoints is None:
+    if ahead.checkpoints is None:
         return None
-    found = checkpoints.newest(refuse)
+    found = ahead.checkpoints.newest(refuse, sound=ahead.sound)
     for problem in found.problems:
         log.warning("checkpoint left aside", reason=problem)
     if found.checkpoint is None:
@@ -101,7 +136,7 @@ def _from_checkpoint(
     try:
         if meta["sets"].keys() != configs.keys():
             raise ValueError("the configured target sets are not those of the state")
-        selectors = {name: Selector.load(found.checkpoint.directory / part_of(name)) for name in configs}
+        selectors = {name: ahead.take(found.checkpoint, name) for name in configs}
         for name, selector in selectors.items():
             if selector.config != configs[name]:
                 selector.reconfigure(configs[name])
