@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from tests.engine_fakes import CrashItem, Do, doc, gone, target
-from tests.engine_stories import CONFIG, from_scratch, story
+from tests.engine_stories import CONFIG, EAGER, from_scratch, story
 from tests.test_engine import TARGETS, lively, some_documents
+from tsds_stream.engine.checkpointing import Checkpointer
 from tsds_stream.exit_status import CommandError, ExitStatus
 from tsds_stream.selection.settings import SelectorConfig
 
@@ -173,3 +175,25 @@ def test_the_length_of_shortlists_survives_the_loss_of_all_checkpoints(tmp_path)
     told.tell()
     assert told.last()["targets_active"] == 1
     assert told.last()["max_k"] == created
+
+
+def test_what_was_read_again_is_kept_although_a_checkpoint_is_just_being_written(tmp_path, monkeypatch):
+    """Otherwise a crash would make the late target pending once more, which had been published as active."""
+    told = with_a_late_target(
+        lively(1200), 20, [*TARGETS, LATE], tmp_path, options=replace(EAGER, checkpoint_interval=1e9)
+    )
+    looks = iter(range(2))
+    busy = Checkpointer.busy.fget
+
+    def busy_at_first(self):
+        return ("re-reading finished" in told.log.events() and next(looks, None) is not None) or busy(self)
+
+    monkeypatch.setattr(Checkpointer, "busy", property(busy_at_first))
+    saved = []
+    start = Checkpointer.start
+    monkeypatch.setattr(
+        Checkpointer, "start", lambda self, manifest, *more: (saved.append(manifest), start(self, manifest, *more))
+    )
+    told.tell()
+    assert [len(manifest["sets"]["default"]["declared"]) for manifest in saved] == [3, 4, 4]
+    assert saved[1]["positions"]["item"] < len(told.world.items)

@@ -161,6 +161,7 @@ class Loop:
                 self._stale |= late.look(self._positions)
                 if late.step(live_waits=batch is not None, patience=self._patience(pipeline)):
                     self._stale = True
+                    self._saved = None  # it is tried again where another one is just being written
                     self._checkpoint()  # what was read again is not to be read a third time
                 self._attend(pipeline)
                 if pipeline.ended and not late.busy:
