@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from tsds_stream.streams.base import Batch, Positions, Source
+from tsds_stream.streams.base import Batch, Positions, Source, SourceError
 from tsds_stream.streams.listing import Place
 
 
@@ -24,10 +24,11 @@ class ChainedSource:
 
     def seek(self, positions: Positions | None) -> None:
         """Continue after `positions`. Raises `SourceError`."""
+        if positions is not None and not 0 < len(positions.get("parts", ())) <= len(self._sources):
+            raise SourceError(f"These are no positions of {len(self._sources)} sources in a row: {positions!r:.200}.")
         parts = [] if positions is None else positions["parts"]
         for index, source in enumerate(self._sources):
-            if index < len(parts) or positions is None:
-                source.seek(parts[index] if index < len(parts) else None)
+            source.seek(parts[index] if index < len(parts) else None)  # those behind may have been begun, too
         self._parts: list[Positions] = list(parts)
         self._now = max(0, len(parts) - 1)
         self._reached = False

@@ -157,6 +157,18 @@ class FilePositions:
             )
 
 
+def ahead(state: FilePositions, committed: FilePositions) -> str | None:
+    """Why `committed` does not lie after `state`, in a sentence, as far as the positions alone can tell; or None."""
+    if state.count > committed.count:
+        return f"It is ahead of what is committed: {state.count} files were finished, against {committed.count}."
+    if state.count == committed.count:  # otherwise a file may have been finished meanwhile, and begun anew
+        for name, (_, offset) in state.files.items():
+            held = committed.files.get(name, ("", 0))[1]
+            if offset > held:
+                return f"It is ahead of what is committed: {name} at {offset} against {held}."
+    return None
+
+
 def positions_of(files: dict[str, tuple[str, int]], journal: Journal, count: int) -> Positions:
     """Positions after `count` events of the journal, with `files` being read."""
     positions: Positions = {

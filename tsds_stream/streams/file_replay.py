@@ -53,6 +53,8 @@ class Step:
 
 def next_step(state: FileState, target: FilePositions) -> Step | None:
     """What has to be read next to reach `target`; None when it is reached. Raises `SourceError`."""
+    if state.count > target.count:
+        raise SourceError(f"{state.count} files were finished already, and reading was to end at {target.count}")
     while state.count < target.count:
         event = state.journal.events[state.count]
         if event.what in ("finished", "moved"):

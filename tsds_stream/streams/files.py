@@ -18,7 +18,7 @@ from tsds_stream.records import DeadLetter, Json
 from tsds_stream.streams.base import Batch, Positions, SourceError
 from tsds_stream.streams.clocks import wall_clock
 from tsds_stream.streams.file_changes import Watcher
-from tsds_stream.streams.file_positions import NAME, FilePositions, Journal
+from tsds_stream.streams.file_positions import NAME, FilePositions, Journal, ahead
 from tsds_stream.streams.file_replay import next_step
 from tsds_stream.streams.file_state import FileState, Tracked
 from tsds_stream.streams.line_numbers import LineNumbers
@@ -106,8 +106,8 @@ class FileSource:
         return self._exhausted
 
     def unreachable(self, state: Positions | None, committed: Positions) -> str | None:
-        """None: what a file lost is noticed on the way, by `poll`."""
-        return None
+        """Whether `state` is ahead; what a file lost is noticed on the way, by `poll`."""
+        return None if state is None else ahead(FilePositions.parse(state), FilePositions.parse(committed))
 
     def reaches_back(self, positions: Positions) -> bool:
         """Whether the files are there is noticed by reading them."""
