@@ -138,7 +138,7 @@ class MemorySource(Source):
         self.closed = False
 
     def seek(self, positions: Positions | None) -> None:
-        at = 0 if positions is None else positions["item"]
+        at = 0 if positions is None else positions.get("item", -1)
         if not 0 <= at <= len(self._world.items):
             raise SourceError(f"position {at} is not in the stream")
         self._at = at
@@ -147,6 +147,8 @@ class MemorySource(Source):
         self._world.live()
         self._until = None if until is None else until["item"]
         end = len(self._world.items) if self._until is None else self._until
+        if self._at > end:
+            raise SourceError(f"item {self._at} lies behind {end}, where reading was to end")
         documents: list[Document] = []
         letters: list[DeadLetter] = []
         while self._at < end and len(documents) + len(letters) < min(limit, self._world.batch):
