@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli_cases import dead_letter, selection_directory, tsds
+from tests.cli_cases import dead_letter, publication, selection_directory, tsds
 from tsds_stream.exit_status import ExitStatus
+from tsds_stream.streams.directory import DirectorySink
 
 
 @pytest.fixture
@@ -115,6 +116,19 @@ def test_retry_overwrites_nothing(directory: Path, tmp_path: Path):
     done = tsds("dead-letters", "retry", directory, "--output", tmp_path / "again.jsonl")
     assert done.returncode == ExitStatus.USAGE
     assert (tmp_path / "again.jsonl").read_text() == "mine"
+
+
+def test_no_dead_letters_are_told_of_a_copy_made_from_topics(tmp_path: Path):
+    sink = DirectorySink(tmp_path)
+    sink.recover()
+    one = publication(1, {"a": 1.0})
+    one.revision["values"] = "published"
+    sink.commit([one], [], {"at": 1})
+    sink.close()
+    done = tsds("dead-letters", "list", tmp_path)
+    assert done.returncode == ExitStatus.USAGE
+    assert "a copy made from topics" in done.stderr
+    assert "--config FILE" in done.stderr
 
 
 def test_dead_letters_of_a_wrong_place_are_refused(tmp_path: Path):

@@ -95,6 +95,26 @@ def test_a_retry_of_some_reasons_or_into_a_file(folder: Path, broker: Topics):
     words = ("--reason", "decode", "--output", "again.jsonl")
     assert tsds("dead-letters", "retry", "--config", "tsds.toml", *words, cwd=folder).returncode == 0
     assert (folder / "again.jsonl").read_bytes() == b"{torn\n"
+    some = tsds("dead-letters", "list", "--config", "tsds.toml", "--reason", "unheard_of", cwd=folder)
+    assert some.stdout == "There are no dead letters with this reason.\n"
+
+
+def test_a_file_to_be_mended_has_the_keys_as_ids_and_one_line_for_each_record(folder: Path, broker: Topics):
+    producer = Producer({"bootstrap.servers": broker.bootstrap, "log_level": 0})
+    for one in (
+        letter("no_text", b"named", b'{"txt": 1}', 20),
+        letter("no_text", b"key", b'{"id": "own", "txt": 1}', 21),
+        letter("no_text", b"pretty", b'{\n  "txt": 1\n}', 22),
+    ):
+        wire = encode_letter(one)
+        producer.produce(topic_of(folder, "letters"), wire.value, wire.key, headers=list(wire.headers))
+    assert producer.flush(30) == 0
+    done = tsds("dead-letters", "retry", "--config", "tsds.toml", "--output", "mend.jsonl", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "2 records cannot be retried" in done.stderr, "of those that are too large, only one was cut"
+    assert sorted((folder / "mend.jsonl").read_bytes().splitlines()) == [
+        b"y" * 100, b'{"id":"named","txt":1}', b'{"id":"own","txt":1}', b'{"id":"pretty","txt":1}', b"{torn", b"{}"
+    ]  # fmt: skip
 
 
 def test_what_cannot_work_is_refused(folder: Path):

@@ -22,7 +22,8 @@ USAGE = "{list,retry} {DIR | --config FILE} [--reason CODE] [--limit N] [--json]
 DESCRIPTION = (
     "List records that could not be used, with the reason and where they came from, or give them to the stream again: "
     "where documents come from a topic, the original records are sent to it anew (for when the configuration was "
-    "mended, not the record); with --output their values are written to a file, so that they can be mended."
+    "mended, not the record); with --output their values are written to a file, so that they can be mended and "
+    "given to the stream as files are (tsds-stream produce sends them to a topic): the key of a record becomes its id."
 )
 EXAMPLES = """\
 examples:
@@ -31,9 +32,10 @@ examples:
   tsds-stream dead-letters retry selection/ --output documents/again.jsonl
   tsds-stream dead-letters list --config tsds.toml --limit 50
   tsds-stream dead-letters retry --config tsds.toml --reason too_large
+  tsds-stream dead-letters retry --config tsds.toml --reason no_text --output mend.jsonl
 """
 
-CUT = ("too_large",)  # reasons with which only the beginning of the value is kept
+CUT = ("too_large",)  # reasons with which only the beginning of the value is kept, where it comes from a file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -120,7 +122,20 @@ def _in_directory(directory: Path) -> Iterator[DeadLetter]:
         raise CommandError(f"{directory} does not exist", ExitStatus.STATE)
     if not Layout(root).dead_letters.exists() and not Layout(root).commit.exists():
         raise CommandError(f"{directory} is not a selection directory: nothing was published there", ExitStatus.STATE)
+    if not Layout(root).dead_letters.exists() and _is_copy(root):
+        raise CommandError(
+            f"{directory} is a copy made from topics, and dead letters are in a topic of their own: name the "
+            "configuration of the run with --config FILE instead",
+            ExitStatus.USAGE,
+        )
     return read_dead_letters(root)
+
+
+def _is_copy(root: Path) -> bool:
+    from tsds_stream.streams.manifest import is_derived
+    from tsds_stream.streams.revisions import list_revisions, target_sets
+
+    return any(is_derived(record) for name in target_sets(root) for record in list_revisions(root, name)[0])
 
 
 def _list(arguments: argparse.Namespace, settings: Settings | None) -> ExitStatus:
@@ -140,7 +155,7 @@ def _list(arguments: argparse.Namespace, settings: Settings | None) -> ExitStatu
         if len(newest) > 2 * arguments.limit + 1024:
             newest = _newest(newest, arguments.limit)
     if not newest:
-        page.line("There are no dead letters.")
+        page.line(f"There are no dead letters{' with this reason' if arguments.reason else ''}.")
         return ExitStatus.OK
     newest = _newest(newest, arguments.limit)
     summary = ", ".join(f"{reason} {number:,}" for reason, number in reasons.most_common())
@@ -169,7 +184,7 @@ def _resend(arguments: argparse.Namespace, settings: Settings) -> ExitStatus:
 
         retried = resend(connection_of(settings.kafka), topic, _read(arguments, settings))
     again = f"{count(retried.sent, 'record')} sent to {topic} again"
-    print(f"{again}; {retried.repeated:,} repeated ones left out", file=sys.stderr)
+    print(f"{again}{_left_out(retried.repeated)}", file=sys.stderr)
     _tell_lost(retried.lost)
     return ExitStatus.OK
 
@@ -179,19 +194,50 @@ def _retry(arguments: argparse.Namespace, settings: Settings | None) -> ExitStat
 
     if arguments.output is None:
         raise CommandError("retry needs --output FILE: a new file among the documents, or -", ExitStatus.USAGE)
-    letters = list(_read(arguments, settings))
-    values = dict.fromkeys(letter.value for letter in letters if letter.value is not None and letter.reason not in CUT)
-    lines = [value for value in values if b"\n" not in value]
-    lost = [letter for letter in letters if letter.value is None or b"\n" in letter.value or letter.reason in CUT]
+    whole, lost, lines = 0, [], {}
+    for letter in _read(arguments, settings):
+        line = _line(letter)
+        if line is None:
+            lost.append(letter)
+        else:
+            whole += 1
+            lines[line] = None
     data = b"".join(line + b"\n" for line in lines)
     if str(arguments.output) == "-":
         sys.stdout.buffer.write(data)
     else:
         _write_new(arguments.output, data)
     again = f"{count(len(lines), 'record')} written to {arguments.output}"
-    print(f"{again}; {len(letters) - len(lost) - len(lines):,} repeated ones left out", file=sys.stderr)
+    print(f"{again}{_left_out(whole - len(lines))}", file=sys.stderr)
     _tell_lost(lost)
     return ExitStatus.OK
+
+
+def _line(letter: DeadLetter) -> bytes | None:
+    """What a file of documents holds of a letter, or None where not all of it was kept, or not in one line.
+
+    A topic keeps the id in the key, a file has no keys: it goes into the object.
+    """
+    import orjson
+
+    from tsds_stream.streams.kafka.dead_letters import TRUNCATED
+
+    from_topic = "topic" in letter.source
+    cut = any(name == TRUNCATED for name, _ in letter.headers) if from_topic else letter.reason in CUT
+    if letter.value is None or cut:
+        return None
+    if from_topic:
+        try:
+            record = orjson.loads(letter.value)
+            if isinstance(record, dict):
+                return orjson.dumps(record if letter.key is None else {"id": letter.key.decode(), **record})
+        except ValueError:  # what is broken stays as it is, to be mended by hand
+            pass
+    return None if b"\n" in letter.value else letter.value
+
+
+def _left_out(repeated: int) -> str:
+    return f"; {repeated:,} repeated ones left out" if repeated else ""
 
 
 def _tell_lost(lost: list[DeadLetter]) -> None:
