@@ -19,8 +19,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.kafka.broker import Broker
-from tests.kafka.chaos import Chaos, OneBroker, Servers, ThreeBrokers, some_broker_faults, some_faults
+from tests.kafka.chaos import Chaos, OneBroker, Servers, ThreeBrokers
 from tests.kafka.cluster import Cluster
+from tests.kafka.faults import some_broker_faults, some_faults
 from tests.kafka.forker import Forker
 from tests.kafka.jars import chosen_version, installed
 from tests.kafka.world import Names, World

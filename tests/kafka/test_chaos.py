@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.kafka.broker import Broker
-from tests.kafka.chaos import SECOND, ZOMBIE, Chaos, OneBroker, seed_of_the_day, some_faults
+from tests.kafka.chaos import Chaos, OneBroker
+from tests.kafka.faults import SECOND, ZOMBIE, seed_of_the_day, some_faults
 from tests.kafka.forker import Forker
 from tests.kafka.world import World
 
