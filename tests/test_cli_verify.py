@@ -96,6 +96,14 @@ def test_other_targets_and_parameters_are_told_as_not_compared(folder: Path):
     assert "revision 2 was not compared: it is made with other parameters" in done.stdout
 
 
+def test_revisions_that_are_left_out_for_one_reason_share_a_line(folder: Path):
+    (folder / "tsds.toml").write_text(CONFIGURATION.replace("budget = 5", "budget = 6"))
+    done = tsds("verify", "--config", "tsds.toml", "--revisions", "all", cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("not compared") == 1
+    assert "revisions 1 to 2 were not compared: it is made with other parameters" in done.stdout
+
+
 @pytest.mark.parametrize("word", ["0", "some", "-3"])
 def test_a_wrong_choice_of_revisions_is_refused(finished: Path, word: str):
     done = tsds("verify", "--config", "tsds.toml", f"--revisions={word}", cwd=finished)

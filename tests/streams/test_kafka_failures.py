@@ -52,6 +52,12 @@ def test_a_failure_says_what_was_tried_where_and_why(raised: Exception, becomes:
     assert "hunter2" not in str(told.value) + repr(PLACE)
 
 
+def test_an_error_that_names_itself_is_named_once():
+    with pytest.raises(Unreachable) as told, explained("connect to the brokers", PLACE):
+        raise library.KafkaTimeoutError("Unable to bootstrap")
+    assert str(told.value).count("KafkaTimeoutError") == 1
+
+
 def test_positions_that_a_log_does_not_hold_are_named():
     with pytest.raises(OutOfRange) as told, explained("read"):
         raise library.OffsetOutOfRangeError({TopicPartition("documents", 3): 17})

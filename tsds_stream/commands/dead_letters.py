@@ -194,7 +194,9 @@ def _retry(arguments: argparse.Namespace, settings: Settings | None) -> ExitStat
 
     if arguments.output is None:
         raise CommandError("retry needs --output FILE: a new file among the documents, or -", ExitStatus.USAGE)
-    whole, lost, lines = 0, [], {}
+    whole = 0
+    lost: list[DeadLetter] = []
+    lines: dict[bytes, None] = {}
     for letter in _read(arguments, settings):
         line = _line(letter)
         if line is None:

@@ -32,7 +32,7 @@ It ends with 0 when all that was compared is right, with 4 when something is wro
 cannot be read (any more) and nothing else is wrong. Revisions that say themselves that they are not exact, and those of
 other parameters, targets or embedders than the configuration has now, are left out, and it says so.
 """
-MOST = 10  # skipped revisions that are told one by one
+MOST = 10  # reasons for not comparing revisions that are told
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -115,10 +115,14 @@ def _print(report: Report) -> None:
         wrong = {fault.revision for fault in report.faults if fault.set == name and fault.kind == "digest"}
         right = [number for number in one.compared if number not in wrong]
         page.line(f"  {count(len(right), 'revision')} computed again from the documents, and equal.")
-        for number, why in list(one.skipped.items())[:MOST]:
-            page.line(f"  revision {number} was not compared: {why}")
-        if len(one.skipped) > MOST:
-            page.line(f"  nor were {len(one.skipped) - MOST:,} others")
+        reasons: dict[str, list[int]] = {}
+        for number, why in one.skipped.items():
+            reasons.setdefault(why, []).append(number)
+        for why, numbers in list(reasons.items())[:MOST]:
+            page.line(f"  {_numbered(numbers)} not compared: {why}")
+        others = sum(map(len, list(reasons.values())[MOST:]))
+        if others:
+            page.line(f"  nor were {others:,} others")
         if one.selection:
             page.line(f"  The selection as it is now: {one.selection}.")
     page.heading(f"{count(report.letters, 'dead letter')} expected, {report.found:,} found")
@@ -129,7 +133,20 @@ def _print(report: Report) -> None:
     for fault in report.faults:
         page.line(f"WRONG: {fault.sentence}", style="red")
     if not report.faults:
-        page.heading("Nothing is wrong." if not report.cannot else "Nothing is wrong in what could be checked.")
+        said = "Nothing is wrong" if any(one.revisions for one in report.sets.values()) else "Nothing is published yet"
+        page.heading(f"{said}." if not report.cannot else "Nothing is wrong in what could be checked.")
+
+
+def _numbered(numbers: list[int]) -> str:
+    """Revisions in words: "revision 4 was", "revisions 1 to 3, 7 were"."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    words = ", ".join(f"{first:,}" if first == last else f"{first:,} to {last:,}" for first, last in runs)
+    return f"revision {words} was" if len(numbers) == 1 else f"revisions {words} were"
 
 
 def _print_json(report: Report) -> None:

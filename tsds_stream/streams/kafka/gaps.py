@@ -123,7 +123,12 @@ def together(sentences: Sequence[str]) -> str:
 
 def _recreated(positions: KafkaPositions, partition: int, topic_id: str, log: Log | None) -> Gap:
     offset = positions.documents[partition]
-    held = "has no such partition" if log is None else f"holds the offsets from {log.begin} up to before {log.end}"
+    if log is None:
+        held = "has no such partition"
+    elif log.begin == log.end:
+        held = "holds nothing there yet"
+    else:
+        held = f"holds the offsets from {log.begin} up to before {log.end}"
     sentence = (
         f"{positions.topic}/{partition} was read up to offset {offset} in a topic that was deleted (id "
         f"{positions.topic_id}): an unknown number of its records is lost. The topic that has its name now (id "

@@ -74,7 +74,9 @@ def _kind(error: Exception) -> type[KafkaFailure]:
 
 def _said(error: Exception) -> str:
     text = str(error) or type(error).__name__
-    return text if text.startswith("[") or type(error) is kafka_errors.KafkaError else f"{type(error).__name__}: {text}"
+    name = type(error).__name__
+    told = text.startswith(("[", name)) or type(error) is kafka_errors.KafkaError  # some name themselves
+    return text if told else f"{name}: {text}"
 
 
 def where(connection: Connection) -> str:
