@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from tests.engine_fakes import CrashItem, Do, doc, gone, target
 from tests.engine_stories import CONFIG, EAGER, from_scratch, story
 from tests.test_engine import TARGETS, lively, some_documents
 from tsds_stream.engine.checkpointing import Checkpointer
+from tsds_stream.engine.late import LateWork
 from tsds_stream.exit_status import CommandError, ExitStatus
 from tsds_stream.selection.settings import SelectorConfig
 
@@ -179,21 +181,24 @@ def test_the_length_of_shortlists_survives_the_loss_of_all_checkpoints(tmp_path)
 
 def test_what_was_read_again_is_kept_although_a_checkpoint_is_just_being_written(tmp_path, monkeypatch):
     """Otherwise a crash would make the late target pending once more, which had been published as active."""
-    told = with_a_late_target(
-        lively(1200), 20, [*TARGETS, LATE], tmp_path, options=replace(EAGER, checkpoint_interval=1e9)
-    )
-    looks = iter(range(2))
-    busy = Checkpointer.busy.fget
+    options = replace(EAGER, checkpoint_interval=1e9)
+    told = with_a_late_target(lively(300), 20, [*TARGETS, LATE], tmp_path, options=options)
+    finished = threading.Event()
+    told.world.items.insert(100, Do(lambda: finished.wait(10.0)))  # documents come after it, too
+    finish, start, busy = LateWork._finish, Checkpointer.start, Checkpointer.busy.fget
+    looks, saved = iter([True, True]), []
 
-    def busy_at_first(self):
-        return ("re-reading finished" in told.log.events() and next(looks, None) is not None) or busy(self)
+    def told_when_finished(self, *, complete):
+        finish(self, complete=complete)
+        finished.set()
 
-    monkeypatch.setattr(Checkpointer, "busy", property(busy_at_first))
-    saved = []
-    start = Checkpointer.start
-    monkeypatch.setattr(
-        Checkpointer, "start", lambda self, manifest, *more: (saved.append(manifest), start(self, manifest, *more))
-    )
+    def noted(self, manifest, *more):
+        saved.append(manifest)
+        start(self, manifest, *more)
+
+    monkeypatch.setattr(LateWork, "_finish", told_when_finished)
+    monkeypatch.setattr(Checkpointer, "busy", property(lambda self: finished.is_set() and next(looks, busy(self))))
+    monkeypatch.setattr(Checkpointer, "start", noted)
     told.tell()
-    assert [len(manifest["sets"]["default"]["declared"]) for manifest in saved] == [3, 4, 4]
-    assert saved[1]["positions"]["item"] < len(told.world.items)
+    between = [one for one in saved if one["positions"]["item"] < len(told.world.items)]
+    assert [len(manifest["sets"]["default"]["declared"]) for manifest in between] == [3, 4]
