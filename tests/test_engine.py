@@ -168,6 +168,14 @@ def test_a_dead_letter_is_committed_without_waiting_for_a_revision(tmp_path):
     assert told.digests() == []
 
 
+def test_the_first_record_that_cannot_be_used_for_some_reason_is_told_at_once(tmp_path):
+    told = story([Bad(b"{"), Bad(b"["), doc("p", "poison"), Bad(b"<")], tmp_path, TARGETS)
+    told.tell()
+    warnings = [fields for level, event, fields in told.log.lines if event == "a record cannot be used"]
+    assert [fields["reason"] for fields in warnings] == ["decode", "refused"]
+    assert warnings[0]["source"] == told.world.dead_letters[0].source
+
+
 def test_dead_letters_that_wait_are_committed_before_they_fill_the_memory(tmp_path, monkeypatch):
     """While refreshing takes long, revisions wait; what waits with them must not grow with the stream."""
     monkeypatch.setattr(loop, "_MOST_WAITING", 10_000)

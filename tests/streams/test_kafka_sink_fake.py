@@ -70,6 +70,15 @@ def test_a_heartbeat_moves_positions_and_nothing_else(kafka: FakeKafka):
     assert sink_of(kafka, recovered=False).recover().positions == positions(9, 9)
 
 
+def test_a_transaction_that_was_waited_for_says_that_it_has_succeeded(kafka: FakeKafka, monkeypatch, caplog):
+    sink = sink_of(kafka)
+    sink.heartbeat(positions(1, 1), 0)
+    assert "has succeeded" not in caplog.text
+    monkeypatch.setattr("tsds_stream.streams.kafka.sink._SLOW", 0.0)
+    sink.heartbeat(positions(2, 2), 0)
+    assert "seconds, and has succeeded" in caplog.text
+
+
 def test_compaction_does_not_change_what_is_found(kafka: FakeKafka):
     sink, story = sink_of(kafka), Story()
     for round in range(5):

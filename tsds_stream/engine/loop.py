@@ -256,6 +256,9 @@ class Loop:
     def _commit(self, prospects: list[tuple[TargetSet, Prospect]], positions: Positions, *, final: bool) -> None:
         self._parts.sink.commit([prospect.publication for _, prospect in prospects], self._letters, positions)
         for letter in self._letters:
+            if not self._statistics.dead_letters[letter.reason]:  # the others like it are counted once per minute
+                told = {"reason": letter.reason, "detail": letter.detail, "source": letter.source}
+                self._log.warning("a record cannot be used", **told)
             self._statistics.dead_letters[letter.reason] += 1
         self._letters = []
         self._letters_size = 0

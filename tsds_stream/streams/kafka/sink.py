@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 _MARGIN: Final = 15.0  # seconds that a start may take beyond what the client itself allows
 _FLUSH_SHARE: Final = 0.8  # of the transaction's time: what is not there by then will not be
+_SLOW: Final = 5.0  # seconds of a transaction: brokers were away, or are overloaded
 _DEFAULT_LIMIT: Final = 1_048_588  # bytes, max.message.bytes of a topic that says nothing else
 
 
@@ -181,6 +182,8 @@ class KafkaSink:
         self.transactions += 1
         self.records += outbox.sent
         self.seconds = time.monotonic() - began
+        if self.seconds >= _SLOW:  # what the client said meanwhile does not tell how it ended
+            log.warning("a transaction took %.0f seconds, and has succeeded", self.seconds)
 
     def heartbeat(self, positions: Positions, now: int) -> None:
         """Say that everything up to `positions` is in effect, in a transaction of its own."""

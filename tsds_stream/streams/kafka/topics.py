@@ -90,7 +90,10 @@ def look(connection: Connection, settings: Settings, log: Log) -> None:
         raise CommandError(str(error), status) from error
     errors = [problem for problem in problems if problem.severity == "error"]
     if errors:
-        listed = "\n".join(f"  {one.sentence}\n    {one.fix}" for one in errors)
+        fixes = dict.fromkeys(one.fix for one in errors)  # several may have one in common
+        listed = "\n".join(
+            "".join(f"  {one.sentence}\n" for one in errors if one.fix == fix) + f"    {fix}" for fix in fixes
+        )
         count = f"{len(errors)} things are" if len(errors) > 1 else "One thing is"
         raise CommandError(f"{count} wrong with the topics:\n{listed}", ExitStatus.INPUT)
     for one in problems:
