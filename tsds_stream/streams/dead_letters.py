@@ -1,6 +1,7 @@
 """Dead letters in a file: one JSON object per line, from which the original bytes can be had back.
 
 `key` and `value` are strings where the bytes are UTF-8; else they are null and `key_base64`, `value_base64` hold them.
+A record that had headers has `headers`, a list of {"name", "value"}, with `value_base64` in the same way.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from tsds_stream.streams.layout import Layout
 def encode_dead_letter(letter: DeadLetter) -> bytes:
     """One line, with its newline."""
     record = {"reason": letter.reason, "detail": letter.detail, "source": letter.source, "created": letter.created}
-    return orjson.dumps(
-        record | _shown("key", letter.key) | _shown("value", letter.value), option=orjson.OPT_APPEND_NEWLINE
-    )
+    record |= _shown("key", letter.key) | _shown("value", letter.value)
+    if letter.headers:
+        record["headers"] = [{"name": name} | _shown("value", data) for name, data in letter.headers]
+    return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def decode_dead_letter(line: bytes) -> DeadLetter:
@@ -35,6 +37,7 @@ def decode_dead_letter(line: bytes) -> DeadLetter:
             _hidden(record, "key"),
             _hidden(record, "value"),
             record["created"],
+            tuple((one["name"], _hidden(one, "value") or b"") for one in record.get("headers", ())),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a dead letter: {error}") from error
