@@ -105,6 +105,7 @@ class World:
     # Called with "before" or "after" and the number of the commit; raising is a crash at that point.
     at_commit: Callable[[str, int], None] = lambda when, number: None
     dead: bool = False  # the process has died: whatever it still tries to do fails
+    writer: object = None  # the sink that has recovered last, and alone may publish
 
     at_idle: Callable[[], None] = lambda: None  # called by a poll that finds nothing
     idle: Callable[[], bool] = lambda: True  # the engine has applied everything that it has read
@@ -210,6 +211,7 @@ class MemorySink:
         self._broken = False
 
     def recover(self) -> Committed:
+        self._world.writer = self
         held = self._world.committed
         members = {name: dict(sent) for name, sent in held.members.items()}
         return Committed(held.positions, dict(held.revisions), members)
@@ -219,8 +221,10 @@ class MemorySink:
     ) -> None:
         world = self._world
         world.live()
-        if self._broken:
-            raise SinkError("a commit has failed before: only a restart settles that")
+        if self._broken or world.writer is not self:
+            raise SinkError("a commit has failed before, or another sink publishes: only a restart settles that")
+        if len({publication.name for publication in publications}) < len(publications):
+            raise SinkError("two revisions of one set")
         world.commits += 1
         self._broken = True
         world.at_commit("before", world.commits)
@@ -228,7 +232,7 @@ class MemorySink:
             self._apply(publication, positions)
         world.dead_letters += dead_letters
         before = world.committed.positions
-        assert before is None or positions["item"] >= before["item"], "positions went back"
+        assert before is None or positions.get("item", 0) >= before.get("item", 0), "positions went back"
         world.committed.positions = dict(positions)
         world.at_commit("after", world.commits)
         self._broken = False
@@ -237,7 +241,8 @@ class MemorySink:
         self._world.live()
         self._world.heartbeats += 1
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        self._broken = True
 
     def _apply(self, publication: Publication, positions: Positions) -> None:
         world, record = self._world, publication.revision

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.local_stores import DirectoryStore, MemoryStore
 from tests.contract.local_streams import ChainedStream, FileStream, MemoryStream, PipedStream
+from tests.contract.stores import Store
 from tests.contract.streams import Stream, fill
 
 KAFKA = pytest.param("kafka", marks=pytest.mark.kafka)
@@ -39,6 +41,15 @@ def make_stream(kind: str, folder: Path, request: pytest.FixtureRequest) -> Stre
     from tests.contract.kafka_stream import KafkaStream
 
     return KafkaStream(request.getfixturevalue("broker"), named())
+
+
+def make_store(kind: str, folder: Path, request: pytest.FixtureRequest, documents: str | None = None) -> Store:
+    """An empty one; `documents`: the topic of the source, if that is one."""
+    if kind != "kafka":
+        return {"memory": MemoryStore, "directory": DirectoryStore}[kind](folder)
+    from tests.contract.kafka_store import KafkaStore
+
+    return KafkaStore(request.getfixturevalue("broker"), named(), documents)
 
 
 class Shared:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import pytest
 
@@ -80,7 +81,7 @@ def test_a_bounded_reading_ends_exactly_at_its_bound_and_goes_on_behind_it(rewin
         reading = bounded(source, rewindable, None, bound)
         assert reading.counts == counts
         assert read(source, Reading(rewindable, counts)).complete
-    for (begin, before), (bound, counts) in zip(marks, marks[1:], strict=False):
+    for (begin, before), (bound, counts) in pairwise(marks):
         source.seek(begin)
         assert bounded(source, rewindable, before, bound).counts == counts
 
