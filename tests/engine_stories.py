@@ -29,6 +29,7 @@ class ListedTargets:
     """A target file in memory."""
 
     positions = None
+    tolerant = False
 
     def __init__(self, targets: Sequence[Target]) -> None:
         self._targets = list(targets)

@@ -6,14 +6,18 @@ import shutil
 import threading
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from tests.engine_fakes import CrashItem, Do, doc, gone, target
 from tests.engine_stories import CONFIG, EAGER, from_scratch, story
 from tests.test_engine import TARGETS, lively, some_documents
+from tsds_stream.embedding.precomputed import PrecomputedEmbedder
 from tsds_stream.engine.checkpointing import Checkpointer
+from tsds_stream.engine.engine import _adopt_dimension
 from tsds_stream.engine.late import LateWork
 from tsds_stream.exit_status import CommandError, ExitStatus
+from tsds_stream.records import Target
 from tsds_stream.selection.settings import SelectorConfig
 
 LATE = target("late", "dog bird stone")
@@ -202,3 +206,31 @@ def test_what_was_read_again_is_kept_although_a_checkpoint_is_just_being_written
     told.tell()
     between = [one for one in saved if one["positions"]["item"] < len(told.world.items)]
     assert [len(manifest["sets"]["default"]["declared"]) for manifest in between] == [3, 4]
+
+
+def test_a_bad_example_of_a_stream_of_examples_holds_up_nobody_elses(tmp_path):
+    told = with_a_late_target(lively(), 30, [*TARGETS, LATE, target("bad", "poison")], tmp_path)
+    told.targets["default"].tolerant = True
+    told.tell()
+    assert "changed targets cannot be used" in told.log.events("warning")
+    assert told.digests()[-1] == from_scratch(lively(), [*TARGETS, LATE], CONFIG)
+
+
+def test_a_bad_example_of_a_stream_of_examples_does_not_end_a_start(tmp_path):
+    wide = Target("a-wide", embedding=np.ones(3, np.float32))
+    told = story(lively(), tmp_path, [wide, *TARGETS, target("bad", "poison")])
+    told.targets["default"].tolerant = True
+    told.tell()
+    assert "targets cannot be used" in told.log.events("warning")
+    assert told.digests()[-1] == from_scratch(lively(), TARGETS, CONFIG)
+    told.targets["default"].write([*TARGETS, target("bad", "red sea")])  # somebody mends it
+    told.world.items.append(doc("one-more", "sea sky"))
+    told.tell()
+    assert told.last()["targets_active"] == 4
+
+
+def test_vectors_without_a_model_have_the_length_of_most_examples():
+    embedder = PrecomputedEmbedder()
+    listed = [Target(str(i), embedding=np.ones(length, np.float32)) for i, length in enumerate((3, 8, 8))]
+    _adopt_dimension(embedder, {"default": listed})
+    assert embedder.dimension == 8

@@ -14,7 +14,10 @@ INTERNAL = "INTERNAL"
 
 def cluster_id() -> str:
     """22 characters of base64, as the storage tool wants them."""
-    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    name = "-"
+    while name.startswith("-"):  # which the tool would take for an option
+        name = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    return name
 
 
 def server_settings(

@@ -159,3 +159,20 @@ def test_a_question_is_asked_again_while_one_of_several_brokers_is_away(monkeypa
     monkeypatch.setattr("tsds_stream.streams.kafka.client.admin._PAUSE", 0.001)
     assert Admin(PLACE).topics(["documents"])["documents"].missing
     assert answers == []
+
+
+def test_a_partition_that_is_too_new_to_be_known_is_asked_for_again(monkeypatch: pytest.MonkeyPatch):
+    answers: list[dict[TopicPartition, int] | None] = [None, {TopicPartition("documents", 4): 7}]
+
+    class Library:
+        def __init__(self, **options: object) -> None: ...
+
+        def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+            answer = answers.pop(0)
+            if answer is None:
+                raise KeyError(partitions[0])
+            return answer
+
+    monkeypatch.setattr("tsds_stream.streams.kafka.client.consumer.KafkaConsumer", Library)
+    monkeypatch.setattr("tsds_stream.streams.kafka.client.consumer._PAUSE", 0.001)
+    assert Consumer(PLACE).ends([Partition("documents", 4)]) == {Partition("documents", 4): 7}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -253,10 +254,14 @@ class Engine:
             selector, declared = restored.selectors[name], restored.declared[name]
             targets_at = restored.targets_at[name]
         else:
-            examples = embedded(name, targets, preparer, self._embedder.dimension)
+            tolerant = self._readers[name].tolerant
+            examples, unusable = embedded(name, targets, preparer, self._embedder.dimension, tolerant=tolerant)
+            if unusable is not None:
+                self._log.warning("targets cannot be used", set=name, error=unusable)
             length = None if record is None else record.get("max_k")
             selector = Selector(examples.vectors, self._configs[name], examples.ids, examples.weights, name, length)
-            declared = {target.id: fingerprint(target) for target in targets}
+            used = set(examples.ids)
+            declared = {target.id: fingerprint(target) for target in targets if target.id in used}
             targets_at = self._readers[name].positions
         selector.renumber(publisher.number)
         numbers = self.statistics.sets[name]
@@ -286,9 +291,8 @@ def _examples(name: str, reader: TargetReader) -> list[Target]:
 
 
 def _adopt_dimension(embedder: Embedder, targets: dict[str, list[Target]]) -> None:
-    """An embedder that computes nothing learns its dimension from the first example that brings a vector."""
+    """An embedder that computes nothing learns its dimension from what most examples bring."""
     adopt = getattr(embedder, "adopt", None)
-    vectors = (t.embedding for listed in targets.values() for t in listed if t.embedding is not None)
-    first = next(vectors, None)
-    if adopt is not None and first is not None:
-        adopt(len(first))
+    counts = Counter(len(t.embedding) for listed in targets.values() for t in listed if t.embedding is not None)
+    if adopt is not None and counts:
+        adopt(counts.most_common(1)[0][0])

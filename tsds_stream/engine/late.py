@@ -22,6 +22,8 @@ _RETRY = 1.0  # seconds until a source that did not answer is asked again
 class TargetReader(Protocol):
     """The examples of one set, wherever they stand. What it gives is declarative: what is missing is withdrawn."""
 
+    tolerant: bool  # examples that cannot be used are left out; otherwise they stop the change that they are part of
+
     def read(self) -> list[Target]:
         """All examples as they are now. Raises `SourceError` when they cannot be used."""
 
@@ -205,12 +207,21 @@ class LateWork:
             one.targets_at = listing.positions
             return False
         try:
-            examples = embedded(one.name, [listed[name] for name in late], self._preparer, one.selector.dimension)
+            examples, unusable = embedded(
+                one.name,
+                [listed[name] for name in late],
+                self._preparer,
+                one.selector.dimension,
+                tolerant=self._readers[one.name].tolerant,
+            )
         except GivenUpError:
             return False  # the next run finds them
         except TargetsError as error:
             self._complain(one.name, str(error))
             return False
+        if unusable is not None:
+            self._complain(one.name, unusable)
+        late = examples.ids
         changed = [name for name in late if name in one.declared]
         if changed:
             one.selector.remove_targets(changed)

@@ -68,28 +68,39 @@ class Examples:
     weights: list[float]
 
 
-def embedded(name: str, targets: Sequence[Target], preparer: Preparer, dimension: int) -> Examples:
-    """The vectors of target examples.
+def embedded(
+    name: str, targets: Sequence[Target], preparer: Preparer, dimension: int, *, tolerant: bool = False
+) -> tuple[Examples, str | None]:
+    """The vectors of target examples, and a sentence that names those that have none and are left out.
+
+    Args:
+        tolerant: leave out what cannot be used.
 
     Raises:
-        TargetsError: some have none; all of them are named.
+        TargetsError: some cannot be used, and `tolerant` does not leave them out; or none is left.
         GivenUpError: the engine was asked to leave while the embedder was out.
     """
     texts = [i for i, target in enumerate(targets) if target.embedding is None]
     result = preparer.embed_patiently([targets[i].text or "" for i in texts]) if texts else None
-    problems = [f"{t.id!r} has {len(t.embedding)} numbers instead of {dimension}" for t in targets
-                if t.embedding is not None and t.embedding.shape != (dimension,)]  # fmt: skip
-    if result is not None:
-        problems += [f"{targets[texts[i]].id!r}: {why.detail}" for i, why in result.failures.items()]
-    if problems:
-        raise TargetsError(f"target set {name!r} has examples without a usable vector: {'; '.join(problems)}")
+    problems = {
+        i: f"{target.id!r} has {len(target.embedding)} numbers instead of {dimension}"
+        for i, target in enumerate(targets)
+        if target.embedding is not None and target.embedding.shape != (dimension,)
+    }
     vectors = np.zeros((len(targets), dimension), np.float32)
     if result is not None:
         vectors[texts] = result.vectors
+        problems |= {texts[i]: f"{targets[texts[i]].id!r}: {why.detail}" for i, why in result.failures.items()}
     for i, target in enumerate(targets):
-        if target.embedding is not None:
+        if target.embedding is not None and i not in problems:
             vectors[i] = target.embedding
-    return Examples([target.id for target in targets], vectors, [target.weight for target in targets])
+    good = [i for i in range(len(targets)) if i not in problems]
+    told = "; ".join(problems[i] for i in sorted(problems))
+    if problems and not (tolerant and good):
+        raise TargetsError(f"target set {name!r} has examples without a usable vector: {told}")
+    chosen = [targets[i] for i in good]
+    examples = Examples([target.id for target in chosen], vectors[good], [target.weight for target in chosen])
+    return examples, told or None
 
 
 def fingerprint(target: Target) -> str:

@@ -33,6 +33,7 @@ class TargetFile:
     """
 
     positions = None  # a file is read whole
+    tolerant = False  # and whoever edits it is there to mend it
 
     def __init__(self, path: str, decoder: Decoder) -> None:
         self.path = path

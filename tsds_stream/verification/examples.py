@@ -59,7 +59,7 @@ class Oracles:
     def _make(self, name: str, positions: Json | None) -> SetOracle | str:
         try:
             targets = self._readers[name].at(positions)
-            examples = embedded(name, targets, self._preparer, self._dimension)
+            examples, _ = embedded(name, targets, self._preparer, self._dimension, tolerant=True)
         except (SourceError, TargetsError) as error:
             return f"its target examples cannot be used: {error}"
         return SetOracle(name, self._configs[name], self._embedder, examples)

@@ -43,6 +43,8 @@ class _Set:
 class TopicTargets:
     """The examples of one target set. A `TargetReader`."""
 
+    tolerant = True  # one producer's mistake must not hold up the examples of all others
+
     def __init__(self, topic: TargetTopic, name: str) -> None:
         self._topic = topic
         self._name = name

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from kafka import KafkaConsumer
 
@@ -19,6 +20,8 @@ from tsds_stream.streams.kafka.errors import Partition, Unreachable
 
 read_more_at_once()
 read_any_header_name()
+
+_PAUSE: Final = 0.2  # seconds between two tries
 
 
 class Consumer:
@@ -138,9 +141,16 @@ class Consumer:
         """Let go of all connections."""
         self._client.close(autocommit=False, timeout_ms=1000)
 
-    @staticmethod
     def _offsets(
-        ask: Callable[[list[Any]], Mapping[Any, int]], partitions: Iterable[Partition]
+        self, ask: Callable[[list[Any]], Mapping[Any, int]], partitions: Iterable[Partition]
     ) -> dict[Partition, int]:
         asked = [foreign(partition) for partition in partitions]
-        return {Partition(*partition): int(offset) for partition, offset in ask(asked).items()} if asked else {}
+        deadline = time.monotonic() + self._connection.request_timeout
+        while asked:
+            try:
+                return {Partition(*partition): int(offset) for partition, offset in ask(asked).items()}
+            except KeyError as error:  # a partition that is so new that this client has not heard of it
+                if time.monotonic() > deadline:
+                    raise Unreachable(f"The brokers do not tell the offsets of {error}.") from error
+                time.sleep(_PAUSE)
+        return {}
