@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import weakref
 from contextlib import suppress
 from hashlib import blake2b
 
@@ -284,3 +286,22 @@ def test_targets_have_weight_and_group():
 def test_a_signalling_nan_is_a_reason_and_no_warning(kind: str, pattern: int):
     vector = np.array([pattern, 1, 1, 1], kind).tobytes()
     assert reason(packed(text="red", embedding=vector), Decoder(dimension=4)) == "embedding"
+
+
+class Place(dict):  # type: ignore[type-arg]
+    """Where a record was read; one that can be watched."""
+
+
+@pytest.mark.parametrize("bad", [b'{"text": ', b"[]", b'{"text": 1}', b"\xff"])
+def test_a_batch_with_a_bad_record_is_freed_with_its_last_user(bad: bytes):
+    """No error may hold on to it: the search for cycles is rare while a stream runs."""
+    places = [Place(), Place()]
+    watched = [weakref.ref(place) for place in places]
+    gc.disable()
+    try:
+        documents, errors = Decoder().documents([b'{"id": "a", "text": "good"}', bad], sources=places)
+        assert [len(documents), len(errors)] == [1, 1]
+        del documents, errors, places
+        assert [watch() for watch in watched] == [None, None]
+    finally:
+        gc.enable()

@@ -146,7 +146,8 @@ class Decoder:
                 key = keys[i] if keys is not None else None
                 add(build(identifier, text, fields, key, timestamp, latest, source, raw, len(documents), i))
             except RecordError as error:
-                errors.append((i, error))
+                # As it was raised, it would keep this frame, the frame this list, and the list the error.
+                errors.append((i, RecordError(error.reason, error.detail)))
         if raw:
             bad = self._settle(documents, raw)
             if bad:

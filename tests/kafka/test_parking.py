@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import time
+import tracemalloc
 from collections.abc import Callable
 
 import pytest
@@ -42,3 +44,35 @@ def test_a_second_reading_goes_on_in_the_partitions_that_the_first_one_had_pause
         batch = past.poll(1024, 0.1, until)
         assert time.monotonic() < deadline, f"no more comes after {batch.positions}"
     past.close()
+
+
+def test_a_source_that_is_closed_keeps_nothing_of_what_it_had_fetched_ahead(
+    broker: Topics, fresh: Callable[[str], str]
+) -> None:
+    topic = broker.create_topic(fresh("documents"), 4)
+    feeder = Feeder(broker.bootstrap, topic, partitions=4)
+    feeder.send_some(12_000)
+    feeder.flush()
+
+    def read_a_little() -> None:
+        source = KafkaSource(Connection(broker.bootstrap), topic, Decoder(dimension=64), max_document_bytes=25_000)
+        deadline = time.monotonic() + 15
+        while not source.poll(1, 0.1).documents:
+            assert time.monotonic() < deadline
+        held = tracemalloc.get_traced_memory()[0]
+        source.close()
+        fetched.append(held)
+
+    fetched: list[int] = []
+    gc.collect()
+    gc.disable()  # it would be found in the end: a stream is not to wait for that
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        read_a_little()
+        kept = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert fetched[0] - before > 2_000_000, "there was something to let go of"
+    assert kept < 1_000_000

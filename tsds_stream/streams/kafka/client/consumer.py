@@ -12,7 +12,7 @@ from tsds_stream.streams.kafka.client.failures import explained, where
 from tsds_stream.streams.kafka.client.header_names import read_any_header_name
 from tsds_stream.streams.kafka.client.making import made_whole
 from tsds_stream.streams.kafka.client.options import foreign, milliseconds
-from tsds_stream.streams.kafka.client.parking import drop_what_failed, free_the_slot
+from tsds_stream.streams.kafka.client.parking import drop_what_failed, free_the_slot, let_go_of_the_rest
 from tsds_stream.streams.kafka.client.receiving import read_more_at_once
 from tsds_stream.streams.kafka.client.types import Mark, Record
 from tsds_stream.streams.kafka.connection import Connection
@@ -140,6 +140,7 @@ class Consumer:
     def close(self) -> None:
         """Let go of all connections."""
         self._client.close(autocommit=False, timeout_ms=1000)
+        let_go_of_the_rest(self._client)
 
     def _offsets(
         self, ask: Callable[[list[Any]], Mapping[Any, int]], partitions: Iterable[Partition]
