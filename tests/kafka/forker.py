@@ -63,7 +63,8 @@ class Daemon:
     def over(self, status: int) -> None:
         """It has ended."""
         self.ended = time.monotonic()
-        self.status = status
+        # The watchdog writes the stacks of threads that go on running; the interpreter may crash over that.
+        self.status = 1 if status == -signal.SIGSEGV and "Timeout (" in self.said() else status
         self._over.set()
 
 

@@ -3,7 +3,8 @@
 The client waits without limit for the answer to a commit that a dying broker took with it, also when the broker is
 back. Only another process can go on then. The limit is kept by a thread that needs no interpreter lock: it writes the
 Python stacks of all threads to standard error, under the line "Timeout (0:01:00)!", and ends the process with code 1,
-without any clean-up. Shortly before, the log says in a sentence what is about to happen.
+without any clean-up. (The threads go on meanwhile; seldom the interpreter crashes over writing them, which ends the
+process as well.) Shortly before, the log says in a sentence what is about to happen.
 """
 
 from __future__ import annotations
