@@ -91,9 +91,14 @@ def test_other_targets_and_parameters_are_told_as_not_compared(folder: Path):
     (folder / "targets.jsonl").write_bytes(orjson.dumps({"id": "new", "text": "river bridge"}) + b"\n")
     (folder / "tsds.toml").write_text(CONFIGURATION.replace("budget = 5", "budget = 6"))
     done = tsds("verify", "--config", "tsds.toml", cwd=folder)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == ExitStatus.INPUT, done.stdout + done.stderr
+    assert "Nothing could be compared" in done.stdout
+    assert "--revisions all looks at every one" in done.stdout
+    assert "Nothing is wrong" not in done.stdout
     assert "revision 2 was not compared: its target examples are not those of now" in done.stdout
     assert "revision 2 was not compared: it is made with other parameters" in done.stdout
+    report = json.loads(tsds("verify", "--config", "tsds.toml", "--json", cwd=folder).stdout)
+    assert (report["ok"], report["status"], report["nothing_compared"]) == (False, 3, True)
 
 
 def test_revisions_that_are_left_out_for_one_reason_share_a_line(folder: Path):

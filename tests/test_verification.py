@@ -17,7 +17,7 @@ from tests.engine_stories import CONFIG, ListedTargets, Story, story
 from tests.test_engine import TARGETS
 from tests.verification_cases import WorldLog, audited, located, published
 from tsds_stream.exit_status import ExitStatus
-from tsds_stream.records import DeadLetter
+from tsds_stream.records import DeadLetter, Json
 from tsds_stream.selection.settings import SelectorConfig
 from tsds_stream.streams.base import Sent
 from tsds_stream.verification.evidence import Current
@@ -271,6 +271,30 @@ def test_other_targets_parameters_or_embedders_are_left_out_and_told(told: Story
         assert part in report.sets["default"].skipped[3]
     one = Story(told.world, told.directory, told.targets, {"another": CONFIG})
     assert "no such target set" in audited(one, published(told)).sets["default"].skipped[1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"embedder": "another"}, {"parameters": "0"}, {"targets_digest": "0"}, {"reasons": ["truncated"]}],
+)
+def test_where_every_revision_is_left_out_nothing_is_proved(told: Story, change: Json):
+    found = published(told)
+    last = found.revisions["default"][-1]
+    last.update(change)
+    report = audited(told, found, wanted=1)
+    assert (report.faults, report.cannot) == ([], [])
+    assert report.nothing_compared
+    assert report.status is ExitStatus.INPUT
+    assert audited(told, found, wanted=2).status is ExitStatus.OK, "one was compared"
+    last["size"] += 1
+    assert audited(told, found, wanted=1).status is ExitStatus.STATE, "what is wrong counts more"
+
+
+def test_where_nothing_was_published_nothing_is_missing(tmp_path: Path):
+    assert Report().status is ExitStatus.OK
+    one = story([], tmp_path, TARGETS)
+    one.tell()
+    assert audited(one).status is ExitStatus.OK
 
 
 def test_documents_that_are_gone_leave_nothing_to_compare_and_say_so(told: Story):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tests.engine_fakes import DIMENSION, Bad, ListLog, ManualClock, WordEmbedder, World
@@ -12,10 +12,12 @@ from tsds_stream.engine.statistics import Statistics
 from tsds_stream.engine.stop import Stop
 from tsds_stream.records import DeadLetter, Document, Json, Target
 from tsds_stream.streams.base import Batch, Positions
+from tsds_stream.streams.kafka.positions import KafkaPositions
 from tsds_stream.verification.audit import Case, Wanted, audit
 from tsds_stream.verification.evidence import Current, Place, Published
 from tsds_stream.verification.examples import Oracles
 from tsds_stream.verification.report import Report
+from tsds_stream.verification.topic_steps import gone_back, told_between
 
 HOUR = 3_600_000
 
@@ -40,6 +42,12 @@ class WorldLog:
     def progress(self, positions: Positions) -> int:
         return int(positions["item"])
 
+    def told_between(self, before: Positions, after: Positions) -> str | None:
+        return None
+
+    def gone_back(self, before: Positions, after: Positions) -> str | None:
+        return "an earlier item" if after["item"] < before["item"] else None
+
     def amount(self, positions: Positions) -> int | None:
         return int(positions["item"])
 
@@ -63,6 +71,27 @@ class WorldLog:
             yield Batch(documents, letters, {"item": end})
 
     def close(self) -> None: ...
+
+
+class Steps:
+    """What orders positions of a topic, without the topic."""
+
+    told_between = staticmethod(told_between)
+    gone_back = staticmethod(gone_back)
+
+
+def series(*positions: Json) -> list[Json]:
+    """Revision records of these positions, with nothing else wrong."""
+    return [
+        {"revision": number, "size": 0, "added": 0, "removed": 0, "positions": one}
+        for number, one in enumerate(positions, 1)
+    ]
+
+
+def offsets(*documents: int, topic_id: str = "one", gaps: Sequence[Json] = ()) -> Json:
+    """Positions of a topic, partition by partition."""
+    held = dict(enumerate(documents))
+    return KafkaPositions("documents", topic_id, held, dict.fromkeys(held, 0), tuple(gaps)).as_positions()
 
 
 @dataclass

@@ -28,9 +28,10 @@ examples:
   tsds-stream verify --config tsds.toml --revisions all
   tsds-stream verify --config tsds.toml --revisions 20 --json | jq .faults
 
-It ends with 0 when all that was compared is right, with 4 when something is wrong, and with 3 when the documents
-cannot be read (any more) and nothing else is wrong. Revisions that say themselves that they are not exact, and those of
-other parameters, targets or embedders than the configuration has now, are left out, and it says so.
+It ends with 0 when all that was compared is right, with 4 when something is wrong, and with 3 when nothing is wrong but
+the documents cannot be read (any more), or when not one revision could be compared. Revisions that say themselves that
+they are not exact, and those of other parameters, targets or embedders than the configuration has now, are left out,
+and it says so.
 """
 MOST = 10  # reasons for not comparing revisions that are told
 
@@ -132,7 +133,11 @@ def _print(report: Report) -> None:
         page.warning(f"not everything could be checked: {reason}")
     for fault in report.faults:
         page.line(f"WRONG: {fault.sentence}", style="red")
-    if not report.faults:
+    if report.nothing_compared:
+        page.heading("Nothing could be compared: not one revision was computed again, so that nothing is proved.")
+        if any(one.revisions > len(one.skipped) for one in report.sets.values()):
+            page.line("Others may do: --revisions all looks at every one.")
+    elif not report.faults:
         said = "Nothing is wrong" if any(one.revisions for one in report.sets.values()) else "Nothing is published yet"
         page.heading(f"{said}." if not report.cannot else "Nothing is wrong in what could be checked.")
 

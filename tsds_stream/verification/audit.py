@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from tsds_stream.engine.intake import REASONS
 from tsds_stream.engine.preparation import Prepared
@@ -64,7 +64,7 @@ class _Audit:
         self._documents = LiveDocuments(case.dimension)
         published = case.published
         self._letters = LetterCheck(published.letters, case.max_future, case.now, whole=published.letters_whole)
-        self._reached: Any = None  # progress of the positions read so far
+        self._reached: Positions | None = None  # all up to there was read
         self._last: dict[str, Recomputed] = {}
         self._frozen: dict[tuple[str, int], bool] = {}  # sigma was frozen before this revision
         self._counts: dict[str, list[int]] = {}  # of active targets, by set, in the order in which they were
@@ -110,7 +110,7 @@ class _Audit:
             if lost not in report.cannot:
                 report.cannot.append(lost)
             return
-        if self._reached is not None and case.log.progress(record["positions"]) < self._reached:
+        if self._reached is not None and case.log.gone_back(self._reached, record["positions"]) is not None:
             one.skipped[number] = "its positions lie before those of an earlier revision"
             return
         self._read_to(record["positions"])
@@ -182,7 +182,7 @@ class _Audit:
                 code, detail = REASONS.get(reason, (reason, ""))
                 self._letters.expect(DeadLetter(code, detail, document.source, None, None, case.now))
             case.progress(report.records, f"{len(self._documents):,} live")
-        self._reached = case.log.progress(positions)
+        self._reached = positions
 
     def _finish(self) -> None:
         """The selection as it is now, and the dead letters of all that was dealt with."""
@@ -197,7 +197,7 @@ class _Audit:
         if positions is not None:
             lost = case.log.unreadable(positions)
             if lost is None:
-                if self._reached is None or case.log.progress(positions) > self._reached:
+                if self._reached is None or case.log.gone_back(positions, self._reached) is not None:
                     self._read_to(positions)
                 self._letters.conclude(report, case.log.covers, thinned=bool(case.log.thinned))
             elif lost not in report.cannot:

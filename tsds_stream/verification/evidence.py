@@ -37,7 +37,13 @@ class DocumentLog(Protocol):
         """Why the documents up to `positions` are not all there, or None."""
 
     def progress(self, positions: Positions) -> Any:
-        """Something that grows along the stream, to put positions in order."""
+        """Something that grows along the stream, to put positions of one stream in order."""
+
+    def told_between(self, before: Positions, after: Positions) -> str | None:
+        """Why two positions published one after the other cannot be held against each other, or None."""
+
+    def gone_back(self, before: Positions, after: Positions) -> str | None:
+        """Where any part of `after` lies before `before`, though nothing tells why, in words; or None."""
 
     def amount(self, positions: Positions) -> int | None:
         """What `batches` will have read up to there, for a progress bar; None: not known."""

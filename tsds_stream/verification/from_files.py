@@ -11,7 +11,7 @@ from tsds_stream.records import Json, Target
 from tsds_stream.sealed import unseal
 from tsds_stream.streams.base import Batch, Positions, SourceError
 from tsds_stream.streams.dead_letters import read_dead_letters
-from tsds_stream.streams.file_positions import FilePositions
+from tsds_stream.streams.file_positions import FilePositions, ahead
 from tsds_stream.streams.files import FileSource
 from tsds_stream.streams.layout import Layout
 from tsds_stream.streams.revisions import list_revisions, open_revision, target_sets
@@ -50,6 +50,13 @@ class FileLog:
     def progress(self, positions: Positions) -> Any:
         parsed = FilePositions.parse(positions)
         return parsed.count, sum(offset for _, offset in parsed.files.values())
+
+    def told_between(self, before: Positions, after: Positions) -> str | None:
+        return None
+
+    def gone_back(self, before: Positions, after: Positions) -> str | None:
+        back = ahead(FilePositions.parse(before), FilePositions.parse(after)) is not None
+        return "files had been read further by then" if back else None
 
     def amount(self, positions: Positions) -> int | None:
         return None

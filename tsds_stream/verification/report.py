@@ -84,10 +84,16 @@ class Report:
 
     @property
     def status(self) -> ExitStatus:
-        """4: something is wrong; 3: nothing is, but not all could be checked; 0: all is well."""
+        """4: something is wrong; 3: nothing is, but not all could be checked, or nothing compared; 0: all is well."""
         if self.faults:
             return ExitStatus.STATE
-        return ExitStatus.INPUT if self.cannot else ExitStatus.OK
+        return ExitStatus.INPUT if self.cannot or self.nothing_compared else ExitStatus.OK
+
+    @property
+    def nothing_compared(self) -> bool:
+        """Whether there are revisions, and not one of them was computed again: nothing is proved then."""
+        published = any(one.revisions for one in self.sets.values())
+        return published and not any(one.compared for one in self.sets.values())
 
     def as_json(self) -> Json:
         """For scripts."""
@@ -104,5 +110,6 @@ class Report:
             "dead_letters": {"expected": self.letters, "found": self.found},
             "faults": [asdict(fault) for fault in self.faults],
             "cannot_be_checked": self.cannot,
+            "nothing_compared": self.nothing_compared,
             "notes": self.notes,
         }

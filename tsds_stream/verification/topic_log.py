@@ -11,6 +11,7 @@ from tsds_stream.streams.kafka.documents import DocumentReader
 from tsds_stream.streams.kafka.positions import KafkaPositions, is_kafka
 from tsds_stream.verification.evidence import Place
 from tsds_stream.verification.reading import TopicReader
+from tsds_stream.verification.topic_steps import gone_back, told_between
 
 
 class TopicLog:
@@ -74,6 +75,12 @@ class TopicLog:
 
     def progress(self, positions: Positions) -> Any:
         return sum(KafkaPositions.of(positions).documents.values()) if is_kafka(positions) else 0
+
+    def told_between(self, before: Positions, after: Positions) -> str | None:
+        return told_between(before, after)
+
+    def gone_back(self, before: Positions, after: Positions) -> str | None:
+        return gone_back(before, after)
 
     def amount(self, positions: Positions) -> int | None:
         told = KafkaPositions.of(positions)
