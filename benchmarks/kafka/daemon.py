@@ -2,17 +2,22 @@
 
 The first argument is the folder to report to, the others are those of `tsds-stream`. What is put around the program is
 a look at its counters four times a second, a time stamp at each step of its start, and, where it is asked for, a thread
-that wakes every millisecond and notes when it could not, and an embedder that is out now and then.
+that wakes every millisecond and notes when it could not, an embedder that is out now and then, and a look at what
+memory is used for.
 """
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import json
 import os
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +26,7 @@ _OUTAGE = (15.0, 1.0)  # seconds between two outages, and of one
 
 
 class Report:
-    """Lines of JSON in the folder: `statistics`, `stamps`, `stalls`."""
+    """Lines of JSON in the folder: `statistics`, `stamps`, `stalls`, `memory`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -52,6 +57,8 @@ def main() -> int:
         watch_stalls(report)
     if "TSDS_BENCH_OUTAGES" in os.environ:
         lame_embedder()
+    if "TSDS_BENCH_MEMORY" in os.environ:
+        watch_memory(report, float(os.environ["TSDS_BENCH_MEMORY"]))
     return run(arguments)
 
 
@@ -63,8 +70,11 @@ def watch_statistics(report: Report) -> None:
 
     def begin(self: Any, parts: Any, options: Any, clock: Any, log: Any, statistics: Any, *rest: Any) -> None:
         def show(now: Any) -> None:
-            threads = {t.name: t.ident for t in threading.enumerate() if t.ident is not None}
-            cpu = {name: time.clock_gettime(time.pthread_getcpuclockid(ident)) for name, ident in threads.items()}
+            cpu = {}
+            for thread in threading.enumerate():
+                if thread.ident is not None:
+                    with suppress(ProcessLookupError):  # those of a re-reading end at any moment
+                        cpu[thread.name] = time.clock_gettime(time.pthread_getcpuclockid(thread.ident))
             numbers = {
                 name: getattr(now, name) for name in now.__dataclass_fields__ if name not in ("sets", "dead_letters")
             }
@@ -192,6 +202,77 @@ def lame_embedder() -> None:
         return embed(self, texts)
 
     HashingEmbedder.embed_all = embed_all  # type: ignore[method-assign]
+
+
+class _Malloc(ctypes.Structure):
+    """`struct mallinfo2` of glibc, over all arenas."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in (
+            "arena",  # bytes from the system, in heaps
+            "ordblks",
+            "smblks",
+            "hblks",
+            "hblkhd",  # bytes in mappings of their own
+            "usmblks",
+            "fsmblks",
+            "uordblks",  # bytes of the heaps in use
+            "fordblks",  # bytes of the heaps that are free
+            "keepcost",
+        )
+    )
+
+
+def watch_memory(report: Report, interval: float) -> None:
+    """What the process holds, by who would give it back: the C library, the interpreter, the objects of the program."""
+    from tsds_stream.engine import late
+
+    ask = ctypes.CDLL(None).mallinfo2
+    ask.restype = _Malloc
+    works: list[Any] = []
+    begin = late.LateWork.__init__
+
+    def begun(self: Any, *arguments: Any) -> None:
+        works.append(self)
+        begin(self, *arguments)
+
+    def look() -> None:
+        while True:
+            time.sleep(interval)
+            malloc = ask()
+            pages = [int(number) for number in Path("/proc/self/statm").read_text().split()]
+            megabytes = {
+                "resident": pages[1] * os.sysconf("SC_PAGE_SIZE"),
+                "heaps": malloc.arena,
+                "heaps in use": malloc.uordblks,
+                "mappings": malloc.hblkhd,
+            }
+            report.line(
+                "memory",
+                megabytes={name: round(size / 1e6, 1) for name, size in megabytes.items()},
+                blocks=sys.getallocatedblocks(),
+                collections=[one["collections"] for one in gc.get_stats()],
+                collected=[one["collected"] for one in gc.get_stats()],
+                objects=dict(Counter(type(one).__name__ for one in gc.get_objects()).most_common(25)),
+                threads=sorted(thread.name for thread in threading.enumerate()),
+                sets={one.name: _of_set(one) for work in works for one in work._sets},
+            )
+
+    late.LateWork.__init__ = begun  # type: ignore[method-assign]
+    threading.Thread(target=look, name="memory", daemon=True).start()
+
+
+def _of_set(one: Any) -> dict[str, int]:
+    """Sizes of what one target set keeps."""
+    core = one.selector._core
+    found = {"ids seen again": 0 if core.late is None else len(core.late.changed)}
+    for name, pool in (("", core.pool), ("late ", None if core.late is None else core.late.pool)):
+        if pool is not None:
+            store = pool.store
+            found |= {f"{name}ids": store.ids, f"{name}points": store.in_use, f"{name}slots": store.size}
+            found |= {f"{name}room": len(store._norms), f"{name}rows": len(pool.lists)}
+    return found
 
 
 def _stamped(owner: Any, name: str, report: Report, step: str) -> None:
