@@ -6,9 +6,12 @@ import hashlib
 import json
 import os
 import struct
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from subprocess import PIPE
 from threading import Timer
 from typing import Any
 
@@ -18,7 +21,7 @@ from confluent_kafka import Producer as ForeignProducer
 from confluent_kafka import TopicPartition
 
 from tests.kafka.broker import Broker
-from tests.kafka.sink_child import Child
+from tests.kafka.sink_child import ROOT, Child
 from tests.kafka.topics import Topics
 from tests.streams.kafka_publications import Story, positions
 from tsds_stream.records import DeadLetter
@@ -354,3 +357,39 @@ def test_a_missing_topic_is_named_with_its_remedy(broker: Topics, names: Names, 
     names["dead_letters"] = fresh("nowhere")
     with pytest.raises(SinkError, match=rf"no topic '{names['dead_letters']}'; `tsds-stream topics --create`"):
         recovered(broker, names)
+
+
+BEATS = """
+import json, sys
+from tests.streams.kafka_publications import positions
+from tsds_stream.streams.kafka.connection import Connection
+from tsds_stream.streams.kafka.sink import KafkaSink
+
+bootstrap, names = json.loads(sys.argv[1])
+sink = KafkaSink(Connection(bootstrap), **names, transaction_timeout=60)
+sink.recover()
+for offset in (1, 2):
+    sink.heartbeat(positions(offset, topic=names["documents"]), 0)
+    print(offset, flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_a_transaction_goes_on_when_its_coordinator_is_back(own_broker: Broker, fresh: Callable[[str], str]):
+    """A broker that is started anew costs as long as it is away, and not the process."""
+    names = made(own_broker, fresh)
+    command = [sys.executable, "-W", "ignore", "-c", BEATS, json.dumps([own_broker.bootstrap, names])]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "1\n", process.communicate()[1]
+    own_broker.stop()
+    back = Timer(4.0, own_broker.start)  # by then the client has noticed, and has pauses between its attempts
+    back.start()
+    time.sleep(1.0)
+    try:
+        said, errors = process.communicate("\n\n", timeout=100)
+    finally:
+        process.kill()
+        back.join()
+    assert said == "2\n", errors
+    assert recovered(own_broker, names).positions == positions(2, topic=names["documents"])

@@ -14,6 +14,7 @@ from kafka import errors as library
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from tsds_stream.streams.kafka.client import Admin, Consumer, Producer, explained
+from tsds_stream.streams.kafka.client.producer import keep_requests
 from tsds_stream.streams.kafka.connection import Connection
 from tsds_stream.streams.kafka.errors import (
     FencedOff,
@@ -50,6 +51,19 @@ def test_a_failure_says_what_was_tried_where_and_why(raised: Exception, becomes:
     assert "Could not commit a transaction" in str(told.value)
     assert becomes is TooLarge or "broker.example:9092" in str(told.value)
     assert "hunter2" not in str(told.value) + repr(PLACE)
+
+
+def test_a_request_is_kept_while_its_coordinator_is_not_ready():
+    class Client:
+        def await_ready(self, node_id: str, timeout_ms: int = 30000) -> bool:
+            if node_id == "away":
+                raise library.KafkaConnectionError("Node away not ready")
+            return True
+
+    client = Client()
+    keep_requests(client)
+    assert client.await_ready("here", timeout_ms=5) is True
+    assert client.await_ready("away", timeout_ms=5) is False
 
 
 def test_an_error_that_names_itself_is_named_once():

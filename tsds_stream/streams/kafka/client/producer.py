@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kafka import ConsumerGroupMetadata, KafkaProducer, OffsetAndMetadata
-from kafka.errors import KafkaError
+from kafka.errors import KafkaConnectionError, KafkaError
 
 from tsds_stream.streams.kafka.client.failures import explained
 from tsds_stream.streams.kafka.client.making import made_whole
@@ -14,6 +14,23 @@ from tsds_stream.streams.kafka.client.options import foreign, milliseconds
 from tsds_stream.streams.kafka.client.types import Mark
 from tsds_stream.streams.kafka.connection import Connection
 from tsds_stream.streams.kafka.errors import Partition
+
+
+def keep_requests(client: Any) -> None:
+    """Have a transaction go on when its coordinator is back.
+
+    The sender of the library keeps a request whose coordinator is not ready only where it is told so; it drops the one
+    that it holds when it is told by an exception, as `await_ready` does, and then spins until the transaction ends.
+    """
+    ready = client.await_ready
+
+    def await_ready(node_id: Any, timeout_ms: int = 30000) -> bool:
+        try:
+            return bool(ready(node_id, timeout_ms))
+        except KafkaConnectionError:
+            return False
+
+    client.await_ready = await_ready
 
 
 class Pending:
@@ -70,6 +87,7 @@ class Producer:
                 compression_type=compression,
                 allow_auto_create_topics=False,
             )
+        keep_requests(self._client._sender._client)
         self._connection = connection
 
     def init_transactions(self) -> None:
