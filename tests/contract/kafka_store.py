@@ -33,14 +33,8 @@ class MortalProducer(Producer):
     def die(self, call: str, nth: int, when: str) -> None:
         self._death = (call, nth, when)
 
-    def send(self, *given: Any, **told: Any) -> Any:
-        return self._step("send", lambda: super(MortalProducer, self).send(*given, **told))
-
     def flush(self, timeout: float) -> None:
         self._step("flush", lambda: super(MortalProducer, self).flush(timeout))
-
-    def send_offsets(self, *given: Any) -> None:
-        self._step("send_offsets", lambda: super(MortalProducer, self).send_offsets(*given))
 
     def commit(self) -> None:
         self._step("commit", lambda: super(MortalProducer, self).commit())
@@ -68,10 +62,8 @@ class KafkaStore(Store):
     """
 
     points: ClassVar = {
-        "a record is sent": ("send", 3, "after"),
         "changes have arrived": ("flush", 1, "after"),
         "revisions have arrived": ("flush", 2, "after"),
-        "the mark has arrived": ("flush", 3, "after"),
         "brokers are away": ("flush", 2, "away"),
         "before the commit": ("commit", 1, "before"),
         "after the commit": ("commit", 1, "after"),
