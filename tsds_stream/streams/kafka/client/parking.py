@@ -17,7 +17,8 @@ from typing import Any, Final
 
 _SLOT: Final = "_next_partition_records"
 _LATER: Final = "_next_in_line_exception_metadata"  # an error that the next poll raises
-_FETCHED: Final = ("_completed_fetches", "_fetch_futures", "_paused_completed_fetches", "_paused_partition_records")
+_PARKED: Final = "_paused_partition_records"
+_FETCHED: Final = ("_completed_fetches", "_fetch_futures", "_paused_completed_fetches", _PARKED)
 
 
 def free_the_slot(client: Any) -> None:
@@ -42,8 +43,9 @@ def drop_what_failed(client: Any, *, failed: bool) -> None:
 def let_go_of_the_rest(client: Any) -> None:
     """After the end: what was fetched is not wanted any more."""
     fetcher = getattr(client, "_fetcher", None)
-    if getattr(fetcher, _SLOT, None) is not None:
-        setattr(fetcher, _SLOT, None)
+    for begun in (getattr(fetcher, _SLOT, None), *getattr(fetcher, _PARKED, {}).values()):
+        if begun is not None:
+            begun.drain()
     for name in _FETCHED:
         held = getattr(fetcher, name, None)
         if held is not None:
