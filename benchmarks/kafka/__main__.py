@@ -43,7 +43,7 @@ def main() -> int:
         "parts", nargs="*", metavar="PART", help=f"some of: {', '.join(every)} (default: the fast ones)"
     )
     parser.add_argument("--quick", action="store_true", help="a smoke test: its figures mean nothing")
-    parser.add_argument("--full", action="store_true", help=f"also {' and '.join(LONG)} (a quarter of an hour)")
+    parser.add_argument("--full", action="store_true", help=f"also {' and '.join(LONG)} (half an hour)")
     options = parser.parse_args()
     unknown = sorted(set(options.parts) - set(every))
     if unknown:

@@ -245,7 +245,7 @@ def watch_memory(report: Report, interval: float) -> None:
             megabytes = {
                 "resident": pages[1] * os.sysconf("SC_PAGE_SIZE"),
                 "heaps": malloc.arena,
-                "heaps in use": malloc.uordblks,
+                "free heap": malloc.fordblks,
                 "mappings": malloc.hblkhd,
             }
             report.line(

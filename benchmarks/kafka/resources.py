@@ -29,7 +29,7 @@ class Resources:
             "threads": lambda: len(os.listdir(self._process / "task")),
             "state MB": lambda: _size(state) / 1e6,
         }
-        self._samples: list[tuple[float, dict[str, float]]] = []
+        self._samples: dict[str, list[tuple[float, float]]] = {name: [] for name in self._measures}  # (time, value)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -41,38 +41,44 @@ class Resources:
         self._over.set()
         self._thread.join()
 
-    def most(self, name: str) -> float:
-        return max(values[name] for _, values in self._samples)
+    def take(self, name: str, times: list[float], values: list[float]) -> None:
+        """Samples of something else, in seconds since any moment."""
+        self._samples[name] = list(zip(times, values, strict=True))
 
-    def growth(self, name: str) -> float:
-        """Over the second half, by a straight line through its samples."""
-        times, values = self._second_half(name)
+    def most(self, name: str) -> float:
+        return max(value for _, value in self._samples[name])
+
+    def growth(self, name: str, last: float = 0.5) -> float:
+        """Over the last part of the time, the second half unless told otherwise: by a line through its samples."""
+        times, values = self._last(name, last)
         if len(times) < 3:
             return 0.0
         slope = float(np.polyfit(times - times[0], values, 1)[0])
         return slope * float(times[-1] - times[0])
 
-    def summary(self) -> dict[str, Any]:
-        """Per measure: at a quarter, half, and the end of the time, the most, and the growth over the second half."""
+    def summary(self, last: float = 0.5) -> dict[str, Any]:
+        """Per measure: the most of every tenth of the time and of all of it, and the growth over its last part."""
         found = {}
-        for name in self._measures:
-            values = [one[name] for _, one in self._samples]
-            places = {"a quarter": len(values) // 4, "half": len(values) // 2, "the end": len(values) - 1}
+        for name, samples in self._samples.items():
+            values = [value for _, value in samples]
+            tenths = [part.max() for part in np.array_split(values, 10) if len(part)]
             found[name] = {
-                **{when: round(values[place], 1) for when, place in places.items()},
+                "tenths": [round(float(most), 1) for most in tenths],
                 "most": round(max(values), 1),
-                "growth": round(self.growth(name), 2),
+                "growth": round(self.growth(name, last), 2),
             }
         return found
 
-    def _second_half(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        half = self._samples[len(self._samples) // 2 :]
-        return np.array([at for at, _ in half]), np.array([values[name] for _, values in half])
+    def _last(self, name: str, last: float) -> tuple[np.ndarray, np.ndarray]:
+        samples = self._samples[name]
+        part = samples[round(len(samples) * (1 - last)) :]
+        return np.array([at for at, _ in part]), np.array([value for _, value in part])
 
     def _run(self) -> None:
         while not self._over.wait(_INTERVAL):
             with suppress(FileNotFoundError, ProcessLookupError):
-                self._samples.append((time.monotonic(), {name: ask() for name, ask in self._measures.items()}))
+                for name, ask in self._measures.items():
+                    self._samples[name].append((time.monotonic(), ask()))
 
     def _resident(self) -> float:
         pages = int((self._process / "statm").read_text().split()[1])

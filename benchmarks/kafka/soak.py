@@ -1,4 +1,4 @@
-"""An hour in a few minutes: thousands of revisions, checkpoints, changed examples, outages of the embedder."""
+"""Hours in ten minutes: thousands of revisions, checkpoints, changed examples, outages of the embedder."""
 
 from __future__ import annotations
 
@@ -21,8 +21,12 @@ _AHEAD = 20_000  # records that wait for the daemon, at most
 _BURST = 100
 _IDS = 200_000  # after so many, ids come again with other texts
 _RETARGET = 6.0  # seconds
-_LIMITS = {"resident MB": 16.0, "open files": 2.0, "threads": 1.0, "state MB": 16.0}  # over the second half
-_MOST_LINES = 300  # of log for the whole time, all trouble included
+_EXAMPLES = 200  # more than are withdrawn while the past is re-read for new ones: some always take part
+_LAST = 1 / 3  # of the time is judged: re-readings grow until the ids come again, and caches and lists fill before it
+# What the C library keeps free in the heaps of some fifteen threads comes and goes with whole re-readings, and is given
+# back when asked for. It is told with the rest, and not held against the program.
+_LIMITS = {"resident MB without free heap": 16.0, "open files": 2.0, "threads": 1.0, "state MB": 16.0}  # over that
+_MOST_LINES = 600  # of log for the whole time, all trouble included
 
 
 class Flow(threading.Thread):
@@ -68,7 +72,7 @@ class Flow(threading.Thread):
 def measure(world: World, corpus: Corpus, quick: bool) -> Part:
     """Revisions twenty times a second, a checkpoint every three seconds, examples that come and go."""
     part = Part()
-    seconds = 15.0 if quick else 180.0
+    seconds = 15.0 if quick else 600.0
     texts = corpus.lines(60_000)
     documents = world.topic("documents", retention_bytes=64 * 2**20, segment_bytes=16 * 2**20)
     targets = world.folder / "targets.jsonl"
@@ -82,7 +86,7 @@ def measure(world: World, corpus: Corpus, quick: bool) -> Part:
             "state": {"checkpoint_interval": 3.0},
         },
     )
-    daemon = stand.start(TSDS_BENCH_OUTAGES="1")
+    daemon = stand.start(TSDS_BENCH_OUTAGES="1", TSDS_BENCH_MEMORY="5")
     flow = Flow(stand, texts)
     daemon.until(lambda now: True, "the start")
     flow.start()
@@ -98,7 +102,10 @@ def measure(world: World, corpus: Corpus, quick: bool) -> Part:
     flow.join()
     last = daemon.statistics()[-1]
     daemon.stop()
-    growth = {name: round(resources.growth(name), 2) for name in _LIMITS}
+    looks = daemon.lines("memory")
+    held = [one["megabytes"]["resident"] - one["megabytes"]["free heap"] for one in looks]
+    resources.take("resident MB without free heap", [one["t"] for one in looks], held)
+    growth = {name: round(resources.growth(name, _LAST), 2) for name in ("resident MB", *_LIMITS)}
     lines = daemon.said().splitlines()
     revisions = last["sets"]["default"]["revision"]
     part.details = {
@@ -110,7 +117,8 @@ def measure(world: World, corpus: Corpus, quick: bool) -> Part:
         "changes of the targets": changes,
         "dead letters": last["dead_letters"],
         "missing payloads": last["missing_payloads"],
-        "resources": resources.summary(),
+        "memory": [{name: line[name] for name in ("megabytes", "blocks", "collected", "sets")} for line in looks[::12]],
+        "resources": resources.summary(_LAST),
         "lines by event": _events(lines),
         "log": lines[:60],
     }
@@ -118,11 +126,11 @@ def measure(world: World, corpus: Corpus, quick: bool) -> Part:
         f"soak: {seconds / 60:.0f} minutes with {last['documents_applied']:,} documents, {revisions:,} revisions, "
         f"{last['checkpoints']} checkpoints, {changes} changes of the examples, {last['embedder_outages']} outages of "
         "the embedder",
-        "memory, open files, threads and disk flat; a log that can be read",
-        "over the second half: "
+        "memory in use, open files, threads and disk flat; a log that can be read",
+        "over the last third: "
         + ", ".join(f"{name} {value:+.1f} (most {resources.most(name):.0f})" for name, value in growth.items())
         + f"; {len(lines)} lines of log",
-        all(value < _LIMITS[name] for name, value in growth.items())
+        all(growth[name] < limit for name, limit in _LIMITS.items())
         and len(lines) < _MOST_LINES
         and not last["checkpoint_failures"],
     )
@@ -130,8 +138,8 @@ def measure(world: World, corpus: Corpus, quick: bool) -> Part:
 
 
 def _write_targets(path: Path, texts: list[str], change: int) -> None:
-    """Twenty examples, of which one is another one each time; in one step."""
-    chosen: list[Json] = [{"id": f"t{k}", "text": texts[k]} for k in range(change, change + 20)]
+    """So many examples, of which one is another one each time; in one step."""
+    chosen: list[Json] = [{"id": f"t{k}", "text": texts[k]} for k in range(change, change + _EXAMPLES)]
     beside = path.with_name("targets.partial")
     beside.write_text("".join(json.dumps(one) + "\n" for one in chosen))
     beside.replace(path)
