@@ -7,7 +7,11 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any
 
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
+
+# The library lets go of the address it began with when it has learned of the servers, and of what it asked there.
+_PASSING = (KafkaError._DESTROY_BROKER, KafkaError._TRANSPORT)
 
 
 class Topics:
@@ -39,7 +43,16 @@ class Topics:
         admin = self.admin()
         settings = {key: str(value) for key, value in (config or {}).items()}
         new = NewTopic(name, partitions, self.replicas, config=settings)
-        _await(admin.create_topics([new], operation_timeout=timeout, request_timeout=timeout))
+        for tries_left in (2, 1, 0):
+            try:
+                _await(admin.create_topics([new], operation_timeout=timeout, request_timeout=timeout))
+                break
+            except KafkaException as error:
+                code = error.args[0].code()
+                if tries_left < 2 and code == KafkaError.TOPIC_ALREADY_EXISTS:
+                    break  # it was made, and the answer was lost
+                if not tries_left or code not in _PASSING:
+                    raise
         self.made.append(name)
         deadline = time.monotonic() + timeout
         while sum(leader >= 0 for leader in self.leaders(name, admin).values()) < partitions:
