@@ -292,6 +292,6 @@ def test_a_broker_that_dies_under_the_reader_is_waited_for(own_broker: Broker, s
     batch, documents = read(reader, lambda _, documents: len(documents) == 2)
     assert ids(documents) == "de"
     assert batch.positions["documents"] == {"0": 3, "1": 2}
-    assert longest < 5.0, "the end of the run can interrupt it"
+    assert longest < 15.0, "the end of the run can interrupt it; two cores may be busy with other things"
     own_broker.delete_topic(topic)
     assert "has been deleted" in until_error(reader), "it has gone on looking"
