@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -36,29 +37,29 @@ class Store:
 
     points: Mapping[str, object]
 
+    @abstractmethod
     def open(self) -> Sink:
         """A sink in a new process; nothing is recovered yet."""
-        raise NotImplementedError
 
+    @abstractmethod
     def positions(self, number: int) -> Positions:
         """Some, later ones for a larger number."""
-        raise NotImplementedError
 
+    @abstractmethod
     def arm(self, sink: Sink, point: str) -> None:
         """Let the process die in its next commit: `Crash` is raised, or the commit comes to its end before."""
-        raise NotImplementedError
 
+    @abstractmethod
     def drop(self, sink: Sink) -> None:
         """The process is gone; nothing of it is closed, but what the system closes."""
-        raise NotImplementedError
 
     def open_to_readers(self, point: str) -> bool:
         """Whether they see something even before the next process has recovered what this one left."""
         return True
 
+    @abstractmethod
     def seen(self) -> Seen:
         """What a reader sees now."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """The store is of no more use."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -80,7 +81,7 @@ class Stream:
 
     def at_end(self, positions: Positions) -> bool:
         """Whether nothing lies behind these positions, where a source does not end by itself."""
-        raise NotImplementedError
+        raise AssertionError(f"{type(self).__name__} ends by itself")
 
     def came(self, batch: Batch) -> tuple[list[Put], list[Put]]:
         """Documents, and dead letters of broken records, as they were put."""
@@ -91,11 +92,11 @@ class Stream:
         kept = [Put(one.kind, "", one.text) if one.kind == "broken" else one for one in self.given[lane]]
         return self.given[lane] if self.keyed else kept
 
-    def _write(self, records: Sequence[Put], lane: int) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _write(self, records: Sequence[Put], lane: int) -> None: ...
 
-    def _open(self) -> Source:
-        raise NotImplementedError
+    @abstractmethod
+    def _open(self) -> Source: ...
 
     @staticmethod
     def _of_document(document: Document) -> Put:
