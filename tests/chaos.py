@@ -71,7 +71,13 @@ def settings_of(root: Path, *, follow: bool = False, sigma: float | str = "auto"
     "auto" is taken from the first 700 documents of the stream.
     """
     return {
-        "source": {"path": str(root / "documents"), "follow": follow, "poll_interval": 0.02, "settle": 0.2},
+        "source": {
+            "kind": "files",
+            "path": str(root / "documents"),
+            "follow": follow,
+            "poll_interval": 0.02,
+            "settle": 0.2,
+        },
         "embedder": {"kind": "hashing", "dimension": 64},
         "target_sets": [
             {
@@ -83,7 +89,7 @@ def settings_of(root: Path, *, follow: bool = False, sigma: float | str = "auto"
             },
             {"name": "games", "targets": str(root / "games.jsonl"), "budget": 10, "sigma": 0.4, "mode": "turns"},
         ],
-        "sink": {"path": str(root / "selection"), "keep_revisions": 1_000_000},
+        "sink": {"kind": "directory", "path": str(root / "selection"), "keep_revisions": 1_000_000},
         "publish": {"interval": 0.01},
         "state": {"directory": str(root / "state"), "checkpoint_interval": 0.05},
     }

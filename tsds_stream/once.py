@@ -80,7 +80,7 @@ def select_once(settings: Settings, documents: Sequence[str], scratch: Path, *, 
             options=Options(
                 interval=NEVER, checkpoint_interval=NEVER, positions_interval=NEVER, heartbeat_interval=NEVER
             ),
-            log=LineLog("warning", without=("advice",)),  # the summary tells it
+            log=LineLog("warning", without=("advice", "a record cannot be used")),  # the summary tells it
             stop=stop,
             progress=show if show_progress else None,
         )
