@@ -209,7 +209,7 @@ def test_damaged_checkpoints_are_noticed(
         time.sleep(0.01)
     time.sleep(chosen.uniform(0.0, 0.5))
     forker.kill()
-    assert forker.wait() == KILLED
+    assert forker.wait() in (KILLED, ExitStatus.OK), "at any moment, and a quick run may have ended by then"
     victims = sorted(checkpoints.glob("0*[0-9]"))
     for victim in victims if seed % 3 == 0 else victims[-1:]:
         file = chosen.choice(sorted(path for path in victim.rglob("*") if path.is_file() and path.stat().st_size))
