@@ -198,6 +198,10 @@ class Engine:
         source = self._open_source()
         stack.callback(source.close)
         restored = restore(ahead, committed, self._configs, self._embedder.fingerprint, source, texts, self._log)
+        if not restored.selectors and committed.positions is not None:  # all of it has to be read again
+            reason = source.unreachable(None, committed.positions)
+            if reason is not None:
+                raise SourceError(reason)
         sets = [self._target_set(name, targets[name], restored, committed, preparer) for name in self._configs]
         self.selectors = {one.name: one.selector for one in sets}
         texts.selectors = list(self.selectors.values())

@@ -13,7 +13,7 @@ from tsds_stream.logs import Log
 from tsds_stream.records import Json
 from tsds_stream.selection.selector import Selector
 from tsds_stream.selection.settings import SelectorConfig
-from tsds_stream.streams.base import Committed, Positions, Source, SourceError
+from tsds_stream.streams.base import Committed, Positions, Source
 
 STATE_FORMAT = 1
 
@@ -91,27 +91,7 @@ def restore(
 
     Raises:
         FingerprintMismatch: the state was made with another embedder.
-        SourceError: there is no usable checkpoint, and the source no longer holds what would have to be read again.
     """
-    restored = _from_checkpoint(ahead, committed, configs, embedder, source, texts, log)
-    if restored is not None:
-        return restored
-    if committed.positions is not None:
-        reason = source.unreachable(None, committed.positions)
-        if reason is not None:
-            raise SourceError(reason)
-    return NOTHING
-
-
-def _from_checkpoint(
-    ahead: ReadAhead,
-    committed: Committed,
-    configs: dict[str, SelectorConfig],
-    embedder: str,
-    source: Source,
-    texts: Texts,
-    log: Log,
-) -> Restored | None:
 
     def refuse(meta: Json) -> str | None:
         if meta["format"] != STATE_FORMAT:
@@ -126,12 +106,12 @@ def _from_checkpoint(
         )
 
     if ahead.checkpoints is None:
-        return None
+        return NOTHING
     found = ahead.checkpoints.newest(refuse, sound=ahead.sound)
     for problem in found.problems:
         log.warning("checkpoint left aside", reason=problem)
     if found.checkpoint is None:
-        return None
+        return NOTHING
     meta = found.checkpoint.meta
     try:
         if meta["sets"].keys() != configs.keys():
@@ -143,7 +123,7 @@ def _from_checkpoint(
                 log.info("parameters changed", set=name)
     except ValueError as error:
         log.warning("the stream is read again from its beginning", reason=str(error))
-        return None
+        return NOTHING
     declared = {name: dict(one["declared"]) for name, one in meta["sets"].items()}
     targets_at = {name: one.get("targets_at") for name, one in meta["sets"].items()}
     return Restored(selectors, meta["positions"], declared, targets_at, meta["late"])
