@@ -145,6 +145,7 @@ def _sink(
             revisions=kafka.topics.revisions,
             sets=[one.name for one in settings.target_sets],
             keep_revisions=sink.keep_revisions,
+            log=log,
         )
         mirror.start()
         closing.append(mirror.stop)
@@ -158,6 +159,7 @@ def _sink(
         documents=kafka.topics.documents if settings.source.kind == "kafka" else None,
         payload=sink.payload,
         transaction_timeout=kafka.transaction_timeout,
+        startup_timeout=kafka.startup_timeout,
         sets=[one.name for one in settings.target_sets],
         version=__version__,
     )
