@@ -1,0 +1,1 @@
+"""Watching a run: numbers, drift, a status page, and what Prometheus reads."""
