@@ -126,7 +126,7 @@ def _set(name: str = "default") -> Json:
                     "revision": 42 - k // 3,
                     "cause": "arrivals",
                     "probability": 0.0009,
-                    "text": f"How an index is rebuilt while queries go on, part {k}: a table of <b>costs</b> & remedies.",
+                    "text": f"How an index is rebuilt while queries go on, part {k}: <b>costs</b> & remedies.",
                     "nearest": ["t-003", 0.71],
                 }
                 for k in range(10)
@@ -150,8 +150,8 @@ def sample() -> Json:
     rows: list[list[Any]] = []
     for k in range(120):
         at = NOW - (119 - k) * MINUTE
-        rows.append([at, 1200.0 + 40 * (k % 7), float(k % 3 * 20), 1000, 0.9 - 0.0007 * k, 0.014, 0.003]
-                    + [0.3 + 0.1 * (k % 5) / 5, 0.35 + 0.1 * (k % 4) / 4])  # fmt: skip
+        measured = [1200.0 + 40 * (k % 7), float(k % 3 * 20), 1000, 0.9 - 0.0007 * k, 0.014, 0.003]
+        rows.append([at, *measured, 0.3 + 0.1 * (k % 5) / 5, 0.35 + 0.1 * (k % 4) / 4])
     columns = ["time", "documents_per_second", "lag_records", "set/default/size", "set/default/transport_cost"]
     columns += ["set/default/turnover", "set/default/tv", "drift/distance/default/short", "drift/embedding/short"]
     return {
