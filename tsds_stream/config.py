@@ -19,6 +19,7 @@ from tsds_stream.configuration.options import sections_of
 from tsds_stream.configuration.table import Table
 from tsds_stream.embedding.settings import EmbedderSettings, StaticSettings
 from tsds_stream.logs import Level, LogFormat
+from tsds_stream.monitoring.settings import MonitoringSettings
 from tsds_stream.selection.settings import SelectorConfig
 from tsds_stream.streams.kafka.contradictions import contradictions
 from tsds_stream.streams.kafka.settings import KafkaSettings
@@ -84,6 +85,7 @@ class Settings(Table):
     target_sets: list[TargetSet] = Field(min_length=1)
     publish: PublishSettings = Field(default_factory=PublishSettings)
     state: StateSettings = Field(default_factory=StateSettings)
+    monitoring: MonitoringSettings = Field(default_factory=MonitoringSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
 
     @property

@@ -68,16 +68,18 @@ def watch_statistics(report: Report) -> None:
 
     original = engine.Loop.__init__
 
-    def begin(self: Any, parts: Any, options: Any, clock: Any, log: Any, statistics: Any, *rest: Any) -> None:
+    def begin(
+        self: Any, parts: Any, options: Any, clock: Any, log: Any, statistics: Any, stop: Any, *rest: Any
+    ) -> None:
         def show(now: Any) -> None:
             cpu = {}
             for thread in threading.enumerate():
                 if thread.ident is not None:
                     with suppress(ProcessLookupError):  # those of a re-reading end at any moment
                         cpu[thread.name] = time.clock_gettime(time.pthread_getcpuclockid(thread.ident))
-            numbers = {
-                name: getattr(now, name) for name in now.__dataclass_fields__ if name not in ("sets", "dead_letters")
-            }
+            apart = ("sets", "dead_letters", "stages", "latency")
+            numbers = {name: getattr(now, name) for name in now.__dataclass_fields__ if name not in apart}
+            numbers |= {f"{stage}_seconds": durations.sum for stage, durations in now.stages.items()}
             sets = {
                 name: {"revision": one.revision, "admitted": one.admitted, "size": one.size, "added": one.added}
                 for name, one in now.sets.items()
@@ -85,7 +87,7 @@ def watch_statistics(report: Report) -> None:
             dead = now.dead_letters.total()
             report.line("statistics", **numbers, dead_letters=dead, sets=sets, cpu=cpu, whole=time.process_time())
 
-        original(self, parts, options, clock, log, statistics, *rest[:-1], show)
+        original(self, parts, options, clock, log, statistics, stop, show, *rest[1:])
 
     engine.Loop.__init__ = begin  # type: ignore[method-assign]
 

@@ -15,7 +15,7 @@ _SETTLED = 8_000  # documents after a start that are not counted, and a revision
 _REST = 105_000  # documents that the topic holds more than is counted, per stint
 _PAIRS = 3
 _SUMS = (
-    *("read_seconds", "embed_seconds", "select_seconds", "refresh_seconds", "publish_seconds"),
+    *(f"{stage}_seconds" for stage in ("read", "embed", "select", "refresh", "publish")),
     *("commits", "whole"),
 )
 

@@ -140,7 +140,7 @@ class TestPolling:
         assert reader.lag() == {"records": 4.0, "seconds": 0.0}
         reader.poll(1, 0.0)
         assert reader.lag() == {"records": 3.0, "seconds": 5.0}
-        assert reader.lags() == {0: 3}
+        assert reader.partition_lag() == {"documents/0": 3}
         drain(reader)
         assert reader.lag() == {"records": 0.0, "seconds": 0.0}
 

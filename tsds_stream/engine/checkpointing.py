@@ -75,10 +75,13 @@ class Checkpointer:
             self._texts.collect(held, checkpoint.number)
         except Exception as error:  # noqa: BLE001 - a failed checkpoint must not end the stream; it is counted
             self._statistics.checkpoint_failures += 1
+            self._statistics.checkpoint_error = str(error)
             self._log.error("checkpoint failed", error=str(error), kind=type(error).__name__)
             return
         self._statistics.checkpoints += 1
+        self._statistics.checkpoint_error = None
         self._statistics.checkpoint_seconds = self._clock.monotonic() - began
+        self._statistics.stages["checkpoint"].observe(self._statistics.checkpoint_seconds)
         self._statistics.checkpoint_bytes = checkpoint.size
         self._statistics.last_checkpoint = self._clock.now()
         self._log.debug("checkpoint written", seconds=self._statistics.checkpoint_seconds, bytes=checkpoint.size)

@@ -20,6 +20,7 @@ from tsds_stream.engine.clock import Clock, SystemClock
 from tsds_stream.engine.intake import Intake
 from tsds_stream.engine.late import LateWork, TargetReader
 from tsds_stream.engine.loop import Loop, Parts
+from tsds_stream.engine.observer import Observer, Unobserved
 from tsds_stream.engine.options import Options
 from tsds_stream.engine.preparation import GivenUpError, Preparer
 from tsds_stream.engine.publisher import Publisher, parameters_digest
@@ -79,6 +80,7 @@ class Engine:
         clock, log: of the run.
         stop: lets another thread end the run.
         progress: called a few times per second with `statistics`.
+        observer: is told what happens.
         closing: called last of all, when nothing is in use any more.
     """
 
@@ -98,6 +100,7 @@ class Engine:
         log: Log | None = None,
         stop: Stop | None = None,
         progress: Progress | None = None,
+        observer: Observer | None = None,
         closing: Sequence[Callable[[], object]] = (),
     ) -> None:
         self.statistics = Statistics(sets={name: SetStatistics() for name in configs})
@@ -115,6 +118,7 @@ class Engine:
         self._log = log or LineLog()
         self._stop = stop or Stop()
         self._progress = progress
+        self._observer = observer or Unobserved()
         self._closing = closing
 
     @classmethod
@@ -126,6 +130,7 @@ class Engine:
         log: Log | None = None,
         stop: Stop | None = None,
         progress: Progress | None = None,
+        observer: Observer | None = None,
         options: Options | None = None,
         disk: Disk | None = None,
     ) -> Engine:
@@ -167,6 +172,7 @@ class Engine:
                 log=log,
                 stop=stop,
                 progress=progress,
+                observer=observer,
                 closing=[lock.close, *world.closing],
             )
 
@@ -176,11 +182,20 @@ class Engine:
         Raises:
             CommandError: it cannot go on; the sentence says why and what to do. What was committed stays committed.
         """
-        with stop_on_signals(self._stop), _explained(), ExitStack() as stack:
-            for close in self._closing:
-                stack.callback(close)
-            with suppress(GivenUpError):  # asked to leave before anything had begun
-                self._run(stack)
+        error: str | None = None
+        self._observer.started(self.statistics)
+        try:
+            with stop_on_signals(self._stop), _explained(), ExitStack() as stack:
+                for close in self._closing:
+                    stack.callback(close)
+                with suppress(GivenUpError):  # asked to leave before anything had begun
+                    self._run(stack)
+        except BaseException as failure:
+            error = str(failure) or type(failure).__name__
+            raise
+        finally:
+            self.statistics.phase = "stopped"
+            self._observer.ended(error)
         return ExitStatus.OK
 
     def _run(self, stack: ExitStack) -> None:
@@ -205,6 +220,7 @@ class Engine:
         sets = [self._target_set(name, targets[name], restored, committed, preparer) for name in self._configs]
         self.selectors = {one.name: one.selector for one in sets}
         texts.selectors = list(self.selectors.values())
+        self._observer.began(sets)
         source.seek(restored.positions)
         intake = Intake(sets, texts, self._clock, self.statistics)
         late = LateWork(
@@ -217,6 +233,7 @@ class Engine:
             self._options,
             self._log,
             restored.late,
+            self._observer,
         )
         stack.callback(late.close)
         checkpointer = Checkpointer(self._checkpoints, texts, self._clock, self.statistics, self._log)
@@ -240,7 +257,16 @@ class Engine:
             revisions={one.name: one.publisher.number for one in sets},
             resumed=restored.positions is not None,
         )
-        Loop(parts, self._options, self._clock, self._log, self.statistics, self._stop, self._progress).run()
+        Loop(
+            parts,
+            self._options,
+            self._clock,
+            self._log,
+            self.statistics,
+            self._stop,
+            self._progress,
+            self._observer,
+        ).run()
 
     def _target_set(
         self, name: str, targets: list[Target], restored: Restored, committed: Committed, preparer: Preparer
@@ -272,7 +298,11 @@ class Engine:
         numbers.revision = publisher.number
         if record is not None:
             numbers.size, numbers.exact, numbers.reasons = record["size"], record["exact"], tuple(record["reasons"])
-        return TargetSet(name, self._configs[name], selector, publisher, declared, targets_at)
+            numbers.created, numbers.digest = record["created"], record["digest"]
+            numbers.documents_seen = record.get("documents_seen", 0)
+            numbers.targets_active, numbers.targets_pending = record["targets_active"], record["targets_pending"]
+        groups = {target.id: target.group for target in targets}
+        return TargetSet(name, self._configs[name], selector, publisher, declared, targets_at, groups)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from tsds_stream.engine.backfill import Backfill
 from tsds_stream.engine.clock import Clock, Every
 from tsds_stream.engine.intake import Intake
+from tsds_stream.engine.observer import Observer
 from tsds_stream.engine.options import Options
 from tsds_stream.engine.preparation import GivenUpError, Preparer
 from tsds_stream.engine.target_set import TargetsError, TargetSet, embedded, fingerprint
@@ -48,6 +49,7 @@ class LateWork:
     Args:
         open_source: a further instance of the documents' source; None: it cannot be read again.
         resumed: a re-reading that a checkpoint found unfinished (`Backfill.as_record`).
+        observer: is told which examples take part.
     """
 
     def __init__(
@@ -61,9 +63,11 @@ class LateWork:
         options: Options,
         log: Log,
         resumed: Json | None,
+        observer: Observer,
     ) -> None:
         self._sets = sets
         self._readers = readers
+        self._observer = observer
         self._open_source = open_source
         self._preparer = preparer
         self._intake = intake
@@ -190,6 +194,7 @@ class LateWork:
             for name in withdrawn:
                 del one.declared[name]
             self._log.info("targets withdrawn", set=one.name, targets=len(withdrawn))
+            self._observer.targets_changed(one)
         return bool(withdrawn)
 
     def _adopt(self, one: TargetSet) -> bool:
@@ -203,7 +208,11 @@ class LateWork:
         listed = listing.targets
         prints = {name: fingerprint(target) for name, target in listed.items()}
         late = [name for name in sorted(listed) if one.declared.get(name) != prints[name]]
+        groups = {name: target.group for name, target in listed.items()}
+        regrouped, one.groups = groups != one.groups, groups
         if not late:
+            if regrouped:
+                self._observer.targets_changed(one)
             one.targets_at = listing.positions
             return False
         try:
@@ -229,6 +238,7 @@ class LateWork:
         one.declared.update((name, prints[name]) for name in late)
         one.targets_at = listing.positions
         self._log.info("targets taken up", set=one.name, new=len(late) - len(changed), changed=len(changed))
+        self._observer.targets_changed(one)
         return True
 
     def _complain(self, name: str, error: str) -> None:
@@ -268,6 +278,7 @@ class LateWork:
         for one in self._sets:
             if one.selector.waiting:
                 one.selector.finish_backfill(complete=complete)
+                self._observer.targets_changed(one)
         if complete:
             self._log.info("re-reading finished", sets=names)
         else:

@@ -10,9 +10,10 @@ from tsds_stream.engine.clock import Clock, Every
 from tsds_stream.engine.intake import Intake
 from tsds_stream.engine.interpreter import set_for_streaming
 from tsds_stream.engine.late import LateWork
+from tsds_stream.engine.observer import Observer
 from tsds_stream.engine.options import Options
 from tsds_stream.engine.pipeline import Pipeline
-from tsds_stream.engine.preparation import Preparer
+from tsds_stream.engine.preparation import Prepared, Preparer
 from tsds_stream.engine.publisher import Prospect
 from tsds_stream.engine.recovery import STATE_FORMAT
 from tsds_stream.engine.statistics import Progress, Statistics
@@ -24,12 +25,13 @@ from tsds_stream.logs import Log
 from tsds_stream.records import DeadLetter, Json
 from tsds_stream.selection.blas import one_blas_thread
 from tsds_stream.selection.revision import Revision
-from tsds_stream.streams.base import Positions, Sink, Source
+from tsds_stream.streams.base import Positions, Sink, Source, TopicSource, Trimming
 
 _LONGEST_WAIT = 0.1  # seconds in which a stop, a due revision or a changed target file is noticed
 _PROGRESS_INTERVAL = 0.25
 _MOST_WAITING = 16 * 2**20  # bytes of dead letters that wait for a revision; more do not wait
 _LETTER_OVERHEAD = 512  # bytes
+_TIMED = 8  # documents of a batch whose latency is measured
 
 
 @dataclass(slots=True)
@@ -67,6 +69,7 @@ class Loop:
         statistics: Statistics,
         stop: Stop,
         progress: Progress | None,
+        observer: Observer,
     ) -> None:
         self._parts = parts
         self._options = options
@@ -75,14 +78,17 @@ class Loop:
         self._statistics = statistics
         self._stop = stop
         self._progress = progress
+        self._observer = observer
         self._positions = parts.positions
         self._committed = parts.committed
         self._letters: list[DeadLetter] = []
         self._letters_size = 0  # bytes, roughly
+        self._moments: list[int] = []  # of records that wait for the next refresh
         self._stale = True  # something happened since the last refresh
         self._told: set[str] = set()  # sets of which a revision was published in this run
         self._advised: set[tuple[str, str]] = set()  # (set, code) of what was told about a selection
         self._saved: Positions | None = None  # positions of the last checkpoint of this run
+        self._stamped = isinstance(parts.source, TopicSource)
         self._publish_due = Every(options.interval, clock)
         self._publish_share_due = Every(0.0, clock, options.publish_share)
         self._positions_due = Every(options.positions_interval, clock)
@@ -156,8 +162,10 @@ class Loop:
                     self._hold(self._parts.intake.apply(batch))
                     self._positions = batch.positions
                     self._stale = True
-                    self._statistics.select_seconds += self._clock.monotonic() - began
+                    self._statistics.stages["select"].observe(self._clock.monotonic() - began)
                     self._statistics.last_read = self._clock.now()
+                    self._time(batch)
+                    self._observer.applied(batch)
                 self._stale |= late.look(self._positions)
                 if late.step(live_waits=batch is not None, patience=self._patience(pipeline)):
                     self._stale = True
@@ -205,6 +213,7 @@ class Loop:
             if self._letters or self._positions != self._committed:
                 self._publish(positions_too=True)  # a heartbeat says that everything up to here is in effect
             self._parts.sink.heartbeat(self._positions, self._clock.now())
+            self._statistics.last_heartbeat = self._clock.now()
             self._heartbeat_due.done()
         first = self._saved is None and self._statistics.commits > 0  # from then on the other commands can look at it
         if (self._checkpoint_due.due or first) and not self._parts.checkpointer.busy:
@@ -225,6 +234,8 @@ class Loop:
         for one in self._parts.sets:
             revision = one.selector.refresh()
             if revision is not None:
+                numbers = self._statistics.sets[one.name]
+                numbers.last, numbers.calibrated = revision, one.selector.calibrated
                 self._advise(one.name, revision)
                 at = positions if one.targets_at is None else {**positions, "targets": one.targets_at}
                 prospect = one.publisher.prospect(
@@ -233,14 +244,16 @@ class Loop:
                 if prospect is not None:
                     prospects.append((one, prospect))
         refreshed = self._clock.monotonic()
-        self._statistics.refresh_seconds += refreshed - began
+        self._statistics.stages["refresh"].observe(refreshed - began)
         self._stale = False
         moved = positions != self._committed
         if prospects or self._letters or (moved and (final or positions_too or self._positions_due.due)):
             self._commit(prospects, positions, final=final)
-            self._statistics.publish_seconds += self._clock.monotonic() - refreshed
+            self._statistics.stages["publish"].observe(self._clock.monotonic() - refreshed)
         elif self._positions_due.due:
             self._positions_due.done()
+        self._statistics.latency.observe(self._clock.now(), self._moments)
+        self._moments = []
         self._publish_due.done()
         self._publish_share_due.done(self._clock.monotonic() - began)
 
@@ -253,8 +266,26 @@ class Loop:
                 self._advised.add((name, notice.code))
                 self._log.warning("advice", set=name, code=notice.code, advice=notice.sentence)
 
+    def _time(self, batch: Prepared) -> None:
+        """Note the moments of some documents, from which on they wait for a revision that reflects them."""
+        for document in batch.documents[:: -(-len(batch.documents) // _TIMED) or 1]:
+            produced = document.timestamp if self._stamped else None
+            self._moments.append(batch.taken if produced is None else produced)
+
     def _commit(self, prospects: list[tuple[TargetSet, Prospect]], positions: Positions, *, final: bool) -> None:
-        self._parts.sink.commit([prospect.publication for _, prospect in prospects], self._letters, positions)
+        publications = [prospect.publication for _, prospect in prospects]
+        began = self._clock.monotonic()
+        try:
+            self._parts.sink.commit(publications, self._letters, positions)
+        except Exception:
+            self._statistics.failed_commits += 1
+            raise
+        self._statistics.commit_seconds = self._clock.monotonic() - began
+        self._statistics.published_records += len(self._letters) + sum(
+            1 + len(one.upserts) + len(one.removed) for one in publications
+        )
+        if isinstance(self._parts.sink, Trimming):
+            self._statistics.oversized = self._parts.sink.oversized
         for letter in self._letters:
             if not self._statistics.dead_letters[letter.reason]:  # the others like it are counted once per minute
                 told = {"reason": letter.reason, "detail": letter.detail, "source": letter.source}
@@ -266,18 +297,23 @@ class Loop:
         self._positions_due.done()
         self._heartbeat_due.done()
         self._statistics.commits += 1
-        self._statistics.last_commit = self._clock.now()
+        self._statistics.last_commit = self._statistics.last_heartbeat = self._clock.now()
         for one, prospect in prospects:
             one.publisher.committed(prospect)
             one.selector.renumber(one.publisher.number)
             self._note(one, prospect.publication.revision, final=final)
+            last = self._statistics.sets[one.name].last
+            if last is not None:
+                self._observer.published(one, last, prospect.publication)
 
     def _note(self, one: TargetSet, record: Json, *, final: bool) -> None:
         numbers = self._statistics.sets[one.name]
         first = one.name not in self._told
         self._told.add(one.name)
-        numbers.revision = record["revision"]
-        numbers.size = record["size"]
+        numbers.revision, numbers.created = record["revision"], record["created"]
+        numbers.size, numbers.digest = record["size"], record["digest"]
+        numbers.documents_seen = record["documents_seen"]
+        numbers.last_added, numbers.last_removed = record["added"], record["removed"]
         numbers.added += record["added"]
         numbers.removed += record["removed"]
         news = numbers.exact != record["exact"] or numbers.reasons != tuple(record["reasons"])
@@ -326,6 +362,7 @@ class Loop:
         return min(_LONGEST_WAIT, self._until_revision(pipeline)) if self._stale else _LONGEST_WAIT
 
     def _show(self, pipeline: Pipeline | None, *, now: bool = False) -> None:
+        self._statistics.ticked = self._clock.now()
         if not (now or self._progress_due.due):
             return
         self._progress_due.done()

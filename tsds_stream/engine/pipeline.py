@@ -9,7 +9,7 @@ from tsds_stream.engine.bounded_queue import BoundedQueue
 from tsds_stream.engine.clock import Clock
 from tsds_stream.engine.preparation import GivenUpError, Prepared, Preparer
 from tsds_stream.engine.statistics import Statistics
-from tsds_stream.streams.base import Batch, Positions, Source
+from tsds_stream.streams.base import Batch, Positions, Source, TopicSource
 
 _LAG_INTERVAL = 1.0  # seconds
 _POLL_TIMEOUT = 0.1  # seconds a source may wait for its first record: bounds how late a stop is noticed
@@ -90,12 +90,15 @@ class Pipeline:
             while not self._leaving.is_set():
                 started = self._clock.monotonic()
                 batch = self._source.poll(self._limit, _POLL_TIMEOUT, self._until)
-                self._statistics.read_seconds += self._clock.monotonic() - started
-                if self._clock.monotonic() >= measured + _LAG_INTERVAL:
-                    measured = self._clock.monotonic()
+                finished = self._clock.monotonic()
+                if finished >= measured + _LAG_INTERVAL:
+                    measured = finished
                     self._statistics.lag = dict(self._source.lag())
+                    if isinstance(self._source, TopicSource):
+                        self._statistics.partition_lag = dict(self._source.partition_lag())
                 if batch.documents or batch.dead_letters or batch.positions != positions:
                     positions = batch.positions
+                    self._statistics.stages["read"].observe(finished - started)
                     self._statistics.documents_read += len(batch.documents)
                     self._statistics.bytes_read += batch.size
                     if not self._raw.put(batch, len(batch.documents), batch.size, self._source.rest):

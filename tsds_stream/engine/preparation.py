@@ -30,6 +30,7 @@ class Prepared:
         dead_letters: records of the batch that cannot be used.
         positions: of the stream after the batch.
         size: bytes.
+        taken: milliseconds; when it was taken from the source.
     """
 
     documents: list[Document]
@@ -37,6 +38,7 @@ class Prepared:
     dead_letters: list[DeadLetter]
     positions: Positions
     size: int
+    taken: int
 
 
 def dead_letter(document: Document, reason: str, detail: str, now: int) -> DeadLetter:
@@ -88,6 +90,7 @@ class Preparer:
     def prepare(self, batch: Batch) -> Prepared:
         """Vectors for every usable document of `batch`. Raises as `embed_patiently`."""
         documents = batch.documents
+        taken = self._clock.now()
         letters = list(batch.dead_letters)
         texts = [i for i, d in enumerate(documents) if d.embedding is None and not d.deleted]
         vectors, unusable = self._embed([documents[i].text or "" for i in texts])
@@ -100,7 +103,7 @@ class Preparer:
             letters += [dead_letter(documents[i], *failed[i], now) for i in sorted(failed)]
             good = [i for i in range(len(documents)) if i not in failed]
             documents, vectors = [documents[i] for i in good], vectors[good]
-        return Prepared(documents, vectors, letters, batch.positions, batch.size)
+        return Prepared(documents, vectors, letters, batch.positions, batch.size, taken)
 
     def _embed(self, texts: list[str]) -> tuple[NDArray[np.float32], dict[int, tuple[str, str]]]:
         if not texts:
@@ -122,16 +125,19 @@ class Preparer:
                 with self._one_at_a_time:
                     started = self._clock.monotonic()
                     result = self._embedder.embed_all(texts)
-                    self._statistics.embed_seconds += self._clock.monotonic() - started
+                    self._statistics.stages["embed"].observe(self._clock.monotonic() - started)
             except EmbedderUnavailable as error:
                 if not out:
                     self._log.warning("embedder unavailable", error=str(error), retry_after=error.retry_after)
                     self._statistics.embedder_outages += 1
+                    self._statistics.embedder_out = self._clock.now()
                 out = True
+                self._statistics.embedder_error = str(error)
                 if self._stop.wait(min(error.retry_after, _LONGEST_WAIT)):
                     raise GivenUpError from error
             else:
                 if out:
+                    self._statistics.embedder_out, self._statistics.embedder_error = 0, None
                     self._log.info("embedder available again")
                 return result
 

@@ -27,6 +27,7 @@ class TargetSet:
     Attributes:
         declared: target id -> fingerprint of the example as it was last read.
         targets_at: up to where its examples were taken up, where they come as a stream.
+        groups: target id -> the group that its example names.
     """
 
     name: str
@@ -35,6 +36,7 @@ class TargetSet:
     publisher: Publisher
     declared: dict[str, str] = field(default_factory=dict)
     targets_at: Json | None = None
+    groups: dict[str, str | None] = field(default_factory=dict)
 
     @property
     def uses_sigma(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from tsds_stream.records import DeadLetter, Document, Json
 
@@ -49,6 +49,14 @@ class Source(Protocol):
         """What is known to be left: {"bytes": …} or {"records": …, "seconds": …}."""
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class TopicSource(Protocol):
+    """A source of which every record carries the moment at which it was produced, spread over partitions."""
+
+    def partition_lag(self) -> Mapping[str, int]:
+        """{"topic/partition": records that are left}."""
 
 
 class SourceError(Exception):
@@ -100,6 +108,17 @@ class Publication:
     keys: list[bytes]  # of the points of `upserts`, in the same order
     removed: list[str]
     members: tuple[Sequence[str], Sequence[float], Sequence[float]]  # ids ascending, exact p, exact weights
+
+
+@runtime_checkable
+class Trimming(Protocol):
+    """A sink with a limit on the size of records.
+
+    Attributes:
+        oversized: records that were sent without their body because they did not fit.
+    """
+
+    oversized: int
 
 
 class Sink(Protocol):

@@ -153,14 +153,14 @@ class KafkaSource:
 
     def lag(self) -> Mapping[str, float]:
         """Records (offsets, to be exact) and seconds behind the ends of the logs as the last answers had them."""
-        records, newest = sum(self.lags().values()), self._reader.newest
+        records, newest = sum(self._reader.lags().values()), self._reader.newest
         behind = records > 0 and newest >= 0
         seconds = max(0.0, (self._now() - newest) / 1000) if behind else 0.0
         return {"records": float(records), "seconds": seconds}
 
-    def lags(self) -> dict[int, int]:
-        """Offsets that are left, by partition."""
-        return self._reader.lags()
+    def partition_lag(self) -> dict[str, int]:
+        """Offsets that are left, by "topic/partition"."""
+        return {f"{self._topic}/{number}": left for number, left in self._reader.lags().items()}
 
     def close(self) -> None:
         """Let go of all connections."""
