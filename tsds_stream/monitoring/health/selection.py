@@ -26,6 +26,7 @@ _REMEDIES = {
     "capacity": "Raise capacity or state.max_ids.",
     "count": 'Set scope = "corpus", or another regularizer than tv.',
 }
+_RESTART = "Options of a target set stand in its part of the configuration; restart after a change."
 _SIGNALS = {
     "distance": "distance to the nearest target",
     "groups": "shares of the target groups",
@@ -52,7 +53,7 @@ def recall_low(name: str, one: Json) -> Iterator[Warning]:
     recall = (one["index"] or {}).get("recall")
     if recall is not None and recall < thresholds.RECALL_LOW:
         sentence = f"The index of {name} finds only {recall:.1%} of the neighbours that exact search finds."
-        action = 'Raise ef of its index, or set index = "exact"; then restart.'
+        action = f'Raise ef, or set index = "exact". {_RESTART}'
         yield Warning("recall_low", "warning", sentence, action, name)
 
 
@@ -61,7 +62,7 @@ def plan_truncated(name: str, one: Json) -> Iterator[Warning]:
     if one["truncated"]:
         cut = f"{one['truncated']:,} of {plural(one['targets_active'], 'target')}"
         sentence = f"The selection of {name} is not exact: the lists of candidates of {cut} end too early."
-        yield Warning("plan_truncated", "warning", sentence, f"{_advice(one, 'truncated', 'Raise max_k')}.", name)
+        yield Warning("plan_truncated", "warning", sentence, _advice(one, "truncated", "Raise max_k"), name)
 
 
 def not_exact(name: str, one: Json) -> Iterator[Warning]:
@@ -69,8 +70,8 @@ def not_exact(name: str, one: Json) -> Iterator[Warning]:
     reasons = [reason for reason in one["reasons"] if reason not in _TOLD_ELSEWHERE]
     if one["revision"] and not one["exact"] and reasons:
         sentence = f"The selection of {name} is not exact: {listed([_REASONS.get(one, one) for one in reasons])}."
-        action = " ".join(_REMEDIES.get(reason, "See its reasons in the reference.") for reason in reasons)
-        yield Warning("not_exact", "warning", sentence, action, name)
+        remedies = [_REMEDIES[reason] for reason in reasons if reason in _REMEDIES]
+        yield Warning("not_exact", "warning", sentence, " ".join([*remedies, _RESTART]), name)
 
 
 def short_of_budget(name: str, one: Json) -> Iterator[Warning]:
@@ -81,7 +82,7 @@ def short_of_budget(name: str, one: Json) -> Iterator[Warning]:
         asked = f" of {budget:,}" if budget else ""
         sentence = f"The selection of {name} holds {one['size']:,}{asked} documents: no others fit its targets."
         fallback = "Raise spread or lower alpha, add examples, or lower the budget"
-        yield Warning("short_of_budget", "warning", sentence, f"{_advice(one, 'short_of_budget', fallback)}.", name)
+        yield Warning("short_of_budget", "warning", sentence, _advice(one, "short_of_budget", fallback), name)
 
 
 def target_uncovered(name: str, one: Json) -> Iterator[Warning]:
@@ -130,9 +131,7 @@ def stream_drift(status: Json, now: int) -> Iterator[Warning]:
 
 
 def _advice(one: Json, code: str, otherwise: str) -> str:
-    """What the selector itself advises, as a sentence without its end."""
-    told = next((sentence for found, sentence in one["advice"] if found == code), None)
-    if told is None:
-        return otherwise
-    advice = str(told).partition(": ")[2] or str(told)
-    return advice[:1].upper() + advice[1:].rstrip(".")
+    """What the selector itself advises, and how it is done."""
+    told = next((str(sentence) for found, sentence in one["advice"] if found == code), otherwise)
+    advice = told.partition(": ")[2] or told  # what is the matter stands before it
+    return f"{advice[:1].upper()}{advice[1:].rstrip('.')}. {_RESTART}"
