@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from types import TracebackType
+from typing import Literal
 
 from tsds_stream.checkpoint import CheckpointStore
 from tsds_stream.config import Settings
@@ -182,21 +184,21 @@ class Engine:
         Raises:
             CommandError: it cannot go on; the sentence says why and what to do. What was committed stays committed.
         """
-        error: str | None = None
-        self._observer.started(self.statistics)
-        try:
-            with stop_on_signals(self._stop), _explained(), ExitStack() as stack:
-                for close in self._closing:
-                    stack.callback(close)
-                with suppress(GivenUpError):  # asked to leave before anything had begun
-                    self._run(stack)
-        except BaseException as failure:
-            error = str(failure) or type(failure).__name__
-            raise
-        finally:
-            self.statistics.phase = "stopped"
-            self._observer.ended(error)
+        with stop_on_signals(self._stop), _explained(), ExitStack() as stack:
+            for close in self._closing:
+                stack.callback(close)
+            self._observer.started(self.statistics)
+            stack.push(self._tell_end)
+            with suppress(GivenUpError):  # asked to leave before anything had begun
+                self._run(stack)
         return ExitStatus.OK
+
+    def _tell_end(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> Literal[False]:
+        self.statistics.phase = "stopped"
+        self._observer.ended(None if error is None else str(error) or type(error).__name__)
+        return False
 
     def _run(self, stack: ExitStack) -> None:
         stack.callback(self._embedder.close)
