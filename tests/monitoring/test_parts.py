@@ -24,7 +24,7 @@ from tsds_stream.monitoring.status_file import NAME, StatusFile
 
 @given(seconds=st.integers(1, 5000), rows=st.integers(2, 40))
 def test_a_history_spans_the_whole_run_in_a_bounded_number_of_rows(seconds: int, rows: int) -> None:
-    history = History(rows, interval=1000)
+    history = History(rows, interval=1000, recent=0)
     for second in range(seconds):
         history.add(second * 1000, {"n": float(second)})
     found = history.document()["rows"]
@@ -49,7 +49,18 @@ def test_a_clock_that_jumps_back_does_not_stop_the_history() -> None:
     history = History(interval=1000)
     for moment in (5000, 10_000, 2000, 3500):
         history.add(moment, {})
-    assert [row[0] for row in history.document()["rows"]] == [5000, 10_000, 2000, 3500]
+    assert [row[0] for row in history.document()["rows"]] == [2000, 3500, 5000, 10_000]
+
+
+def test_the_last_minutes_are_kept_closely_however_long_the_run() -> None:
+    history = History()
+    for second in range(100_000):
+        history.add(second * 1000, {"n": float(second)})
+    found = [row[0] for row in history.document()["rows"]]
+    assert len(found) <= 240
+    assert found[0] == 0
+    last = [moment for moment in found if moment > found[-1] - 800_000]
+    assert max(np.diff(last)) <= 15_000
 
 
 def test_events_tell_what_differs_between_two_documents() -> None:

@@ -1,25 +1,43 @@
-"""How numbers have moved over the whole run, in a bounded number of rows."""
+"""How numbers have moved: the last quarter of an hour closely, the whole run coarsely, in a bounded number of rows."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from tsds_stream.records import Json
 
-_ROWS = 240
+_ROWS = 180
 _FIRST_INTERVAL = 5_000  # milliseconds
+_RECENT_ROWS = 60
+_RECENT_INTERVAL = 15_000  # milliseconds
+
+
+class _Row(NamedTuple):
+    moment: int
+    numbers: Mapping[str, float | None]
 
 
 class History:
-    """At most `rows` rows from the beginning to now: when it is full, every second row goes and the step doubles."""
+    """Rows from the beginning to now. Where `rows` are reached every second one goes and the step doubles.
 
-    def __init__(self, rows: int = _ROWS, interval: int = _FIRST_INTERVAL) -> None:
+    Args:
+        rows: kept of the whole run; interval: milliseconds between the first of them.
+        recent: the last rows that are kept beside them, at least `_RECENT_INTERVAL` apart.
+    """
+
+    def __init__(self, rows: int = _ROWS, interval: int = _FIRST_INTERVAL, recent: int = _RECENT_ROWS) -> None:
         self._most = rows
         self._interval = interval
-        self._rows: list[tuple[int, Mapping[str, float | None]]] = []
+        self._rows: list[_Row] = []
+        self._recent: deque[_Row] = deque(maxlen=recent)
 
     def add(self, now: int, numbers: Mapping[str, float | None]) -> None:
         """Note the numbers of this moment (milliseconds), unless the last row is still young."""
+        row = _Row(now, dict(numbers))
+        if not self._recent or not 0 <= now - self._recent[-1].moment < _RECENT_INTERVAL:
+            self._recent.append(row)
         if self._is_young(now):
             return
         if len(self._rows) >= self._most:
@@ -27,15 +45,17 @@ class History:
             self._interval *= 2
             if self._is_young(now):
                 return
-        self._rows.append((now, dict(numbers)))
-
-    def _is_young(self, now: int) -> bool:
-        return bool(self._rows) and 0 <= now - self._rows[-1][0] < self._interval
+        self._rows.append(row)
 
     def document(self) -> Json:
-        """Columns in the order in which they came, and rows, oldest first; null where a row lacks a number."""
-        names = list(dict.fromkeys(name for _, numbers in self._rows for name in numbers))
+        """Columns in the order in which they came, and rows by time; null where a row lacks a number."""
+        by_moment = {row.moment: row for row in (*self._rows, *self._recent)}
+        rows = [by_moment[moment] for moment in sorted(by_moment)]
+        names = list(dict.fromkeys(name for row in rows for name in row.numbers))
         return {
             "columns": ["time", *names],
-            "rows": [[moment, *(numbers.get(name) for name in names)] for moment, numbers in self._rows],
+            "rows": [[row.moment, *(row.numbers.get(name) for name in names)] for row in rows],
         }
+
+    def _is_young(self, now: int) -> bool:
+        return bool(self._rows) and 0 <= now - self._rows[-1].moment < self._interval
