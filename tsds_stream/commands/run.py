@@ -52,6 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_kafka_options(parser)
     for name in ("publish", "state", "logging"):
         add_options(parser, SECTIONS[name], name, f"{name}-", {"directory": "--state"})
+    add_options(parser, SECTIONS["monitoring"], "monitoring", "monitoring-", {"listen": "--listen"})
+    add_options(parser, SECTIONS["monitoring.drift"], "drift", "drift-")
 
 
 def run(arguments: argparse.Namespace) -> ExitStatus:
@@ -66,6 +68,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     _refuse_to_read_own_files(settings)
     from tsds_stream.engine import Engine
     from tsds_stream.logs import LineLog, forwarded
+    from tsds_stream.monitoring.monitor import Monitor
     from tsds_stream.streams.chained import total_bytes
     from tsds_stream.terminal import progress
 
@@ -75,10 +78,11 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     source = settings.source
     total = total_bytes([source.path]) if source.kind == "files" and not source.follow else None
     log = LineLog(level, settings.logging.format)
-    with progress("Selecting", total) as bar, forwarded(log):
+    with progress("Selecting", total) as bar, forwarded(log), Monitor(settings, log) as monitor:
         engine = Engine.from_settings(
             settings,
             log=log,
+            observer=monitor,
             progress=lambda statistics: bar.update(statistics.bytes_read, _note(statistics)),
         )
         status = engine.run()
