@@ -93,9 +93,7 @@ class Pipeline:
                 finished = self._clock.monotonic()
                 if finished >= measured + _LAG_INTERVAL:
                     measured = finished
-                    self._statistics.lag = dict(self._source.lag())
-                    if isinstance(self._source, TopicSource):
-                        self._statistics.partition_lag = dict(self._source.partition_lag())
+                    self._measure_lag()
                 if batch.documents or batch.dead_letters or batch.positions != positions:
                     positions = batch.positions
                     self._statistics.stages["read"].observe(finished - started)
@@ -105,10 +103,16 @@ class Pipeline:
                         return
                 if self._source.exhausted or (self._until is not None and batch.positions == self._until):
                     break
+            self._measure_lag()
         except Exception as error:  # noqa: BLE001 - carried to the engine's thread, which raises it
             self._raw.finish(error)
         else:
             self._raw.finish()
+
+    def _measure_lag(self) -> None:
+        self._statistics.lag = dict(self._source.lag())
+        if isinstance(self._source, TopicSource):
+            self._statistics.partition_lag = dict(self._source.partition_lag())
 
     def _prepare(self) -> None:
         try:
