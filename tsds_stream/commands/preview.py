@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes: the options that need no document to be read again."""
     from tsds_stream.config import SECTIONS
     from tsds_stream.configuration.command_line import add_options
-    from tsds_stream.selection.selector import STRUCTURAL
+    from tsds_stream.selection.settings import STRUCTURAL
 
     parser.add_argument("--set", metavar="NAME", help="target set; needed only where there are several")
     parser.add_argument("--config", metavar="FILE", type=Path, help="the configuration of the run")

@@ -119,6 +119,18 @@ class Core:
             yield documents.part(slice(0, left))
             yield documents.part(slice(left, None))
 
+    def add_all(self, documents: Documents, canonical: bool) -> tuple[Offered, int]:
+        """Apply the records of a call; what became of them, positions being those of the call."""
+        totals, expired = Offered([], []), 0
+        for part in self.until_calibration(documents):
+            offered, old = self.add(part, canonical)
+            totals.held += offered.held
+            totals.keys += offered.keys
+            totals.admitted += offered.admitted
+            totals.duplicates += offered.duplicates + len(part.ids) - len(set(part.ids))
+            expired += old
+        return totals, expired
+
     def add(self, documents: Documents, canonical: bool) -> tuple[Offered, int]:
         """Apply records in stream order; what became of them, and how many had expired already."""
         self.seen += len(documents.ids)

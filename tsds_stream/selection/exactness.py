@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -155,9 +156,9 @@ def _advice_to_fill(config: SelectorConfig, truncated: bool, exhausted: bool, fi
     return advice if filling_alpha is None else f"{advice} (alpha = {filling_alpha:.4g} would fill it)"
 
 
-def worst_served(solution: Solution, shares: Float64) -> Float64:
-    """(M,) mean distance at which each query's mass is served."""
+def served(solution: Solution, shares: Float64, names: Sequence[str]) -> list[tuple[str, float]]:
+    """Per query its name and the mean distance at which its mass is served; worst first."""
     cost = solution.mass.row_costs(len(shares))
     mass = np.bincount(solution.mass.rows, weights=solution.mass.values, minlength=len(shares))
-    served: Float64 = np.divide(cost, mass, out=np.full(len(shares), np.nan), where=mass > 0)
-    return served
+    distances = np.divide(cost, mass, out=np.full(len(shares), np.nan), where=mass > 0).tolist()
+    return sorted(zip(names, distances, strict=True), key=lambda pair: (-pair[1], pair[0]))

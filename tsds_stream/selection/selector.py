@@ -10,21 +10,21 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tsds_stream.selection import adoption
-from tsds_stream.selection.arithmetic import Bool, Float32, Float64, single
+from tsds_stream.selection.arithmetic import Bool, Float32, Float64, UInt64, single
 from tsds_stream.selection.core import Core
-from tsds_stream.selection.exactness import worst_served
+from tsds_stream.selection.exactness import served
+from tsds_stream.selection.expiry import Expiry
 from tsds_stream.selection.explain import Explanation, nearest_queries
 from tsds_stream.selection.explaining import explain_held, explain_vector
 from tsds_stream.selection.intake import usable
-from tsds_stream.selection.pool import Offered
 from tsds_stream.selection.probing import measured_recall
 from tsds_stream.selection.revising import Outcome, follow, revision_of
 from tsds_stream.selection.revision import AddReport, RemoveReport, Revision
-from tsds_stream.selection.settings import SelectorConfig
+from tsds_stream.selection.settings import STRUCTURAL, SelectorConfig
 from tsds_stream.selection.snapshot import Snapshot, read_state, write_state
 from tsds_stream.selection.solving import preview, solve
-
-STRUCTURAL = ("max_k", "slack", "scope", "capacity", "ttl", "refill", "max_ids", "kde_k", "index", "exact_limit")
+from tsds_stream.selection.standing import Standing, held_densities, mass_of, named_mass, nearest_selected, standing_of
+from tsds_stream.selection.targets import Query
 
 
 class Selector:
@@ -117,8 +117,7 @@ class Selector:
         Raises:
             ValueError: a structural parameter differs, which needs the documents to be read again.
         """
-        differing = [field for field in STRUCTURAL if getattr(config, field) != getattr(self.config, field)]
-        if differing:
+        if differing := [field for field in STRUCTURAL if getattr(config, field) != getattr(self.config, field)]:
             raise ValueError(f"{', '.join(differing)} cannot change on a running selector: read the documents again")
         if config != self.config:
             self._core.set_config(config)
@@ -146,15 +145,7 @@ class Selector:
         """
         documents = usable(ids, embeddings, tokens, timestamps, self.dimension)
         self._core.require(documents)
-        totals = Offered([], [])
-        expired = 0
-        for part in self._core.until_calibration(documents):
-            offered, old = self._core.add(part, canonical)
-            totals.held += offered.held
-            totals.keys += offered.keys
-            totals.admitted += offered.admitted
-            totals.duplicates += offered.duplicates + len(part.ids) - len(set(part.ids))
-            expired += old
+        totals, expired = self._core.add_all(documents, canonical)
         return AddReport(
             accepted=len(documents.ids),
             admitted=totals.admitted,
@@ -176,6 +167,15 @@ class Selector:
         known = set().union(*(store.known(ids) for store in stores))
         return np.array([name in known for name in ids], np.bool_)
 
+    def vectors(self, ids: Sequence[str]) -> Float32:
+        """(n, d) float32 copy of the canonical embeddings of held documents. Raises `KeyError` if not held."""
+        return self._core.pool.store.vectors[self._core.slots_of(ids)]
+
+    @property
+    def expiry(self) -> Expiry | None:
+        """Event times of what is held, with a time to live; only to be read."""
+        return self._core.expiry
+
     def held(self) -> Iterator[tuple[str, bytes]]:
         """(id, 16-byte point key) of every id that is held, by active and waiting targets."""
         for store in self._core.stores():
@@ -189,6 +189,11 @@ class Selector:
     def target_ids(self) -> list[str]:
         """Ids of the active queries, ascending; identical targets are merged under the smallest id."""
         return [query.id for query in self._core.active]
+
+    @property
+    def queries(self) -> tuple[list[Query], Float32]:
+        """The active queries, ascending by id, and a copy of their (M, d) canonical embeddings."""
+        return list(self._core.active), self._core.pool.queries.copy()
 
     @property
     def active_targets(self) -> list[str]:
@@ -300,8 +305,7 @@ class Selector:
         Raises:
             ValueError: a structural or unknown setting, an impossible value, or no documents yet.
         """
-        structural = sorted(set(settings) & set(STRUCTURAL))
-        if structural:
+        if structural := sorted(set(settings) & set(STRUCTURAL)):
             raise ValueError(f"{', '.join(structural)} cannot be previewed: the documents would have to be read again")
         config = SelectorConfig(**{**self.config.model_dump(), **settings})
         if not self._core.active or self._core.seen == 0:
@@ -311,12 +315,7 @@ class Selector:
 
     def probabilities(self) -> tuple[list[str], Float64]:
         """Every document with mass of the present state: ids ascending, (n,) float64 probabilities."""
-        solution = self._last().solution
-        if solution is None:
-            return [], np.empty(0)
-        names = [self._core.pool.store.representative(slot) for slot in solution.support.tolist()]
-        order = sorted(range(len(names)), key=names.__getitem__)
-        return [names[k] for k in order], solution.probabilities[solution.support[order]]
+        return named_mass(self._core, self._last())
 
     def densities(self, ids: Sequence[str]) -> Float64:
         """(n,) float64 kernel densities of held documents of the present state; nan for one that is not indexed.
@@ -327,16 +326,7 @@ class Selector:
             KeyError: an id is not held.
         """
         density = self._last().density  # before the ids are looked up: solving lets go of what is no longer listed
-        slots = self._core.slots_of(ids)
-        switched_off = self.config.regularizer == "kde" and self.sigma == 0
-        values = np.full(len(slots), 1.0 if switched_off else np.nan)
-        if density is not None:
-            indexed = density.counted[slots] > 0
-            missing = np.unique(slots[indexed][~density.settled[slots[indexed]]])
-            if len(missing):
-                density.settle(missing)
-            values[indexed] = density.values(slots[indexed])
-        return values
+        return held_densities(self._core, density, self._core.slots_of(ids))
 
     def recall(self, sample: int = 256) -> float | None:
         """Share of true neighbours within sigma that an approximate index finds; None where densities are exact."""
@@ -352,9 +342,20 @@ class Selector:
         outcome = self._last()
         if outcome.problem is None or outcome.solution is None:
             return []
-        distances = worst_served(outcome.solution, outcome.problem.weights).tolist()
         names = [self.target_ids[row] for row in np.flatnonzero(self._core.pool.lists.counts).tolist()]
-        return sorted(zip(names, distances, strict=True), key=lambda pair: (-pair[1], pair[0]))
+        return served(outcome.solution, outcome.problem.weights, names)
+
+    def nearest_selected(self, named: int = 0) -> tuple[Float64, dict[int, str | None]]:
+        """Per active target the distance of the nearest selected document; see `standing.nearest_selected`."""
+        return nearest_selected(self._core, self._last(), named)
+
+    def mass(self) -> tuple[UInt64, Float64]:
+        """First word of the key, and p, of every point with mass of the present state, in key order."""
+        return mass_of(self._core, self._last())
+
+    def standing(self) -> Standing:
+        """Index and plan in plain numbers, of the last selection that was computed; solves nothing."""
+        return standing_of(self._core, self._outcome)
 
     def explain(self, id: str) -> Explanation:
         """Why a document is selected or not, of the present state."""

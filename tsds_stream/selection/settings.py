@@ -19,6 +19,9 @@ MAX_SIGMA = 2.0**10
 _FAR_TOO_MUCH = 1e300  # leaves room for the number of targets: sums stay finite
 ASSUMED_TOKENS_PER_DOCUMENT = 128  # only to size `max_k = "auto"` under a token budget without a document budget
 
+# What cannot change on a running selector: other values need the documents to be read again.
+STRUCTURAL = ("max_k", "slack", "scope", "capacity", "ttl", "refill", "max_ids", "kde_k", "index", "exact_limit")
+
 
 class SelectorConfig(BaseModel):
     """Parameters of a `Selector`. Unknown names and impossible values raise `ValueError` (pydantic), all at once."""
