@@ -10,10 +10,11 @@ from tsds_stream.engine.clock import Clock, Every
 from tsds_stream.engine.intake import Intake
 from tsds_stream.engine.interpreter import set_for_streaming
 from tsds_stream.engine.late import LateWork
+from tsds_stream.engine.measuring import Measuring
 from tsds_stream.engine.observer import Observer
 from tsds_stream.engine.options import Options
 from tsds_stream.engine.pipeline import Pipeline
-from tsds_stream.engine.preparation import Prepared, Preparer
+from tsds_stream.engine.preparation import Preparer
 from tsds_stream.engine.publisher import Prospect
 from tsds_stream.engine.recovery import STATE_FORMAT
 from tsds_stream.engine.statistics import Progress, Statistics
@@ -31,7 +32,6 @@ _LONGEST_WAIT = 0.1  # seconds in which a stop, a due revision or a changed targ
 _PROGRESS_INTERVAL = 0.25
 _MOST_WAITING = 16 * 2**20  # bytes of dead letters that wait for a revision; more do not wait
 _LETTER_OVERHEAD = 512  # bytes
-_TIMED = 8  # documents of a batch whose latency is measured
 
 
 @dataclass(slots=True)
@@ -83,12 +83,12 @@ class Loop:
         self._committed = parts.committed
         self._letters: list[DeadLetter] = []
         self._letters_size = 0  # bytes, roughly
-        self._moments: list[int] = []  # of records that wait for the next refresh
         self._stale = True  # something happened since the last refresh
         self._told: set[str] = set()  # sets of which a revision was published in this run
         self._advised: set[tuple[str, str]] = set()  # (set, code) of what was told about a selection
         self._saved: Positions | None = None  # positions of the last checkpoint of this run
-        self._stamped = isinstance(parts.source, TopicSource)
+        stamped = isinstance(parts.source, TopicSource)
+        self._measuring = Measuring(parts.sets, statistics, clock, options, stamped=stamped)
         self._publish_due = Every(options.interval, clock)
         self._publish_share_due = Every(0.0, clock, options.publish_share)
         self._positions_due = Every(options.positions_interval, clock)
@@ -164,7 +164,7 @@ class Loop:
                     self._stale = True
                     self._statistics.stages["select"].observe(self._clock.monotonic() - began)
                     self._statistics.last_read = self._clock.now()
-                    self._time(batch)
+                    self._measuring.applied(batch)
                     self._observer.applied(batch)
                 self._stale |= late.look(self._positions)
                 if late.step(live_waits=batch is not None, patience=self._patience(pipeline)):
@@ -189,6 +189,7 @@ class Loop:
         if self._parts.checkpointer.finish(deadline):
             self._checkpoint()
             self._parts.checkpointer.finish(deadline)
+        self._measuring.look(now=True)
         self._show(None, now=True)
         self._statistics.phase = "stopped"
 
@@ -220,6 +221,7 @@ class Loop:
             if self._positions != self._saved:
                 self._checkpoint()
             self._checkpoint_due.done()
+        self._measuring.look()
         self._show(pipeline)
         self._summary.tick()
 
@@ -252,8 +254,7 @@ class Loop:
             self._statistics.stages["publish"].observe(self._clock.monotonic() - refreshed)
         elif self._positions_due.due:
             self._positions_due.done()
-        self._statistics.latency.observe(self._clock.now(), self._moments)
-        self._moments = []
+        self._measuring.refreshed()
         self._publish_due.done()
         self._publish_share_due.done(self._clock.monotonic() - began)
 
@@ -265,12 +266,6 @@ class Loop:
             if (name, notice.code) not in self._advised:
                 self._advised.add((name, notice.code))
                 self._log.warning("advice", set=name, code=notice.code, advice=notice.sentence)
-
-    def _time(self, batch: Prepared) -> None:
-        """Note the moments of some documents, from which on they wait for a revision that reflects them."""
-        for document in batch.documents[:: -(-len(batch.documents) // _TIMED) or 1]:
-            produced = document.timestamp if self._stamped else None
-            self._moments.append(batch.taken if produced is None else produced)
 
     def _commit(self, prospects: list[tuple[TargetSet, Prospect]], positions: Positions, *, final: bool) -> None:
         publications = [prospect.publication for _, prospect in prospects]

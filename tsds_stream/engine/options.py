@@ -16,6 +16,8 @@ class Options:
     positions_interval: float = 10.0  # positions are committed at least so often while something is read
     heartbeat_interval: float = 10.0
     targets_interval: float = 1.0  # between two looks at the target files
+    standing_interval: float = 1.0  # between two looks at the insides of the selectors
+    recall_interval: float = 60.0  # between two measurements of an approximate index, which take time
     summary_interval: float = 60.0  # between two log lines about what was done
     tell_interval: float = 15.0  # between two log lines about how far a replay or a re-reading is
     shutdown: float = 60.0  # for all steps of leaving together

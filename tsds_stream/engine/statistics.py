@@ -6,12 +6,10 @@ from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from tsds_stream.selection.revision import Revision
-
-if TYPE_CHECKING:
-    from tsds_stream.selection.standing import Standing
+from tsds_stream.selection.standing import Standing
 
 Phase = Literal["starting", "replaying", "live", "stopping", "stopped"]
 Stage = Literal["read", "embed", "select", "refresh", "publish", "checkpoint"]
@@ -83,7 +81,7 @@ class SetStatistics:
     targets_pending: int = 0
     calibrated: bool = False
     last: Revision | None = None
-    standing: Standing | None = None
+    standing: Standing = field(default_factory=Standing)
     recall: float | None = None
     recall_at: int = 0
 

@@ -90,7 +90,7 @@ def parts_of(s: Statistics, now: int) -> Json:
 
 def set_of(one: SetStatistics, config: SelectorConfig, watch: Json | None) -> Json:
     """One target set: what is published, and what the last computation said."""
-    last, standing = one.last, one.standing
+    last = one.last
     return {
         "revision": one.revision,
         "created": one.created,
@@ -121,7 +121,7 @@ def set_of(one: SetStatistics, config: SelectorConfig, watch: Json | None) -> Js
         "digest": one.digest,
         "mode": config.mode,
         "advice": [] if last is None else [[notice.code, notice.sentence] for notice in last.warnings],
-        "index": None if standing is None else {**asdict(standing), "recall": one.recall, "recall_at": one.recall_at},
+        "index": {**asdict(one.standing), "recall": one.recall, "recall_at": one.recall_at},
         "watch": watch,
     }
 
