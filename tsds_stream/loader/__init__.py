@@ -1,0 +1,1 @@
+"""Training from a selection: reading revisions, and serving their documents in a reproducible order."""
