@@ -28,6 +28,7 @@ COMMANDS = {
     "verify": "prove what was published: compute it again from the documents, and compare",
     "produce": "send files to a topic of documents or of targets",
     "topics": "check the topics of Kafka against the configuration, or make the missing ones",
+    "metrics": "print the reference of the metrics that a run exports",
     "config": "print the default configuration, check one, or print the reference",
     "dead-letters": "list or retry records that could not be used",
     "calibrate": "measure sigma anew on the present state and freeze it",
