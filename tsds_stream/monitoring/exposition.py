@@ -26,7 +26,7 @@ def render(status: Json, accept: str = "") -> tuple[bytes, str]:
     """
     try:
         encode, content_type = choose_encoder(accept)
-    except ValueError:  # a version that is no number
+    except (ValueError, TypeError):  # a version that is no number
         encode, content_type = choose_encoder("")
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Status(status))

@@ -54,7 +54,7 @@ FLOW: Final = Group(
                "Bytes that the source holds and that are not read yet; files tell it, Kafka does not.",
                value("flow", "lag", "bytes")),
         Metric("lag_seconds", "gauge", "seconds",
-               "Age of the newest record that is read, by its timestamp; 0 where nothing is left to read.",
+               "Age of the newest record that is read while more wait, by its timestamp; Kafka tells it, files do not.",
                value("flow", "lag", "seconds")),
         Metric("partition_lag_records", "gauge", "records", "Records of one partition that are not read yet.",
                _partitions, (TOPIC, PARTITION)),
