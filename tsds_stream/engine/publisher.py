@@ -87,6 +87,11 @@ class Publisher:
         """Of the last published revision; 0: none."""
         return int(self.record["revision"]) if self.record is not None else 0
 
+    @property
+    def published(self) -> Sequence[str]:
+        """Ids of the documents that consumers hold, ascending."""
+        return self._held.ids
+
     def differs(self, selector: Selecting) -> bool:
         """What is published was made with other parameters than `selector`'s, or of more documents than it has seen."""
         last = self.record

@@ -1,0 +1,142 @@
+"""Does the selection change faster than it used to?
+
+In an unchanged stream every document is as likely to be selected as any other, whenever it came. So while the number of
+live documents grows to N by n arrivals, newcomers take n/N of the probability, whatever N is: the total variation
+between the two moments, divided by n/N, has the same distribution early and late. That ratio is the *pace*. It is about
+1, a little more where arrivals also move the probabilities of others, several times more when arrivals suit the
+target better than what came before, or when members leave in masses.
+
+A window lasts until the live documents have grown by a twentieth. The threshold is the prediction bound of Student's t
+for the logarithm of the pace of one more window, from those before it, at the share of windows that the configured rate
+of false alarms leaves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import exp, log, sqrt
+from statistics import NormalDist, fmean, variance
+from typing import Final
+
+from tsds_stream.monitoring.selection_watch.mass import Mass, total_variation
+from tsds_stream.records import Json
+
+WINDOW: Final = 0.05  # growth of the live documents in one window
+LONGEST: Final = 0.10  # growth up to which a window is like the others: beyond, publications are too far apart
+FEWEST: Final = 12  # windows before there is a threshold
+MOST: Final = 40  # windows that the threshold is taken from
+PER_DOUBLING: Final = log(2.0) / log(1.0 + WINDOW)  # windows while the live documents double
+_LOOKS: Final = 2.0  # a window is looked at before its end, too, which is worth less than one more look
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One that is over."""
+
+    pace: float
+    changes: float  # total variation · effective sample size: documents' worth of change
+    alarm: bool
+
+
+@dataclass(slots=True)
+class Pace:
+    """The pace of one selection, window by window.
+
+    Attributes:
+        rate: expected false alarms while the live documents of an unchanged stream double.
+        live: estimated number of live documents: what was seen, less what is gone. Members are told to have gone, or to
+            have come again; the same share of all documents is taken to have.
+        start: mass at the beginning of the window; grown: documents that have arrived since then.
+        pace, last: of the window so far and of the one before; None: there is none.
+    """
+
+    rate: float
+    live: float = 0.0
+    seen: int = 0
+    start: Mass | None = None
+    grown: int = 0
+    pace: float | None = None
+    last: float | None = None
+    windows: list[Window] = field(default_factory=list)
+
+    def arrived(self, seen: int, departures: int, members: int) -> None:
+        """The stream stands at `seen` documents, and so many members have departed, out of `members`."""
+        new = max(seen - self.seen, 0)
+        self.live = max(self.live + new - departures * self.live / max(members, 1), float(members))
+        self.grown += new
+        self.seen = seen
+
+    def restart(self, mass: Mass, *, forget: bool) -> None:
+        """Something that the operator did, or an unsettled sigma, has moved the selection: begin a window after it.
+
+        Args:
+            forget: the pace from now on is not to be compared with the one before.
+        """
+        self.start, self.grown, self.pace, self.last = mass.thinned(), 0, None, None
+        if forget:
+            self.windows.clear()
+
+    def look(self, mass: Mass, effective_sample_size: float) -> None:
+        """The mass of a new revision."""
+        moved = None if self.start is None else total_variation(self.start, mass)
+        if moved is None or not self.live:
+            self.restart(mass, forget=False)
+            return
+        growth = self.grown / self.live
+        one = 1.0 / max(effective_sample_size, 1.0)  # a document's worth: no pace is 0
+        self.pace = (moved + one) / max(growth, WINDOW)
+        if growth < WINDOW:
+            return
+        threshold = self.threshold
+        if growth <= LONGEST:
+            changes = moved * effective_sample_size
+            self.windows.append(Window(self.pace, changes, threshold is not None and self.pace > threshold))
+            del self.windows[: -(MOST + round(PER_DOUBLING))]
+        self.start, self.grown, self.pace, self.last = mass.thinned(), 0, None, self.pace
+
+    @property
+    def usual(self) -> list[Window]:
+        """The windows that the threshold is taken from: without alarms, until a doubling later they are the rule."""
+        old = len(self.windows) - round(PER_DOUBLING)
+        return [one for k, one in enumerate(self.windows) if not one.alarm or k < old][-MOST:]
+
+    @property
+    def threshold(self) -> float | None:
+        """The pace that an unchanged stream exceeds hardly ever; None before there is evidence."""
+        usual = self.usual
+        if len(usual) < FEWEST:
+            return None
+        logarithms = [log(one.pace) for one in usual]
+        # So many independent changes vary at least by this, whatever a few windows have shown.
+        least = 1.0 / (1.0 + fmean(one.changes for one in usual))
+        spread = sqrt(max(variance(logarithms), least) * (1.0 + 1.0 / len(usual)))
+        level = self.rate / (PER_DOUBLING * _LOOKS)
+        return exp(fmean(logarithms) + student_quantile(1.0 - level, len(usual) - 1) * spread)
+
+    def document(self) -> Json:
+        """The larger pace of this window and the one before, against the threshold."""
+        paces = [pace for pace in (self.pace, self.last) if pace is not None]
+        statistic, threshold = max(paces) if paces else None, self.threshold
+        known = statistic is not None and threshold is not None
+        score = statistic / threshold if statistic is not None and threshold is not None else None
+        return {
+            "statistic": statistic,
+            "threshold": threshold,
+            "score": score,
+            "ready": known,
+            "windows": len(self.usual),
+            "needed": max(FEWEST - len(self.usual), 0),
+            "live_documents": round(self.live),
+        }
+
+
+def student_quantile(level: float, freedom: int) -> float:
+    """Quantile of Student's t by the expansion of Fisher and Cornish (Abramowitz and Stegun 26.7.5); freedom ≥ 8."""
+    z, v = NormalDist().inv_cdf(level), float(freedom)
+    terms = (
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
+    )
+    return z + sum(term / v**k for k, term in enumerate(terms, 1))
