@@ -22,6 +22,7 @@ from confluent_kafka.admin import OffsetSpec
 
 from tests.kafka.feeder import Ledger, as_of
 from tests.kafka.topics import Topics
+from tests.patience import PATIENCE
 from tsds_stream.batch import select
 from tsds_stream.embedding.hashing import HashingEmbedder
 from tsds_stream.embedding.settings import HashingSettings
@@ -40,7 +41,7 @@ class Letter:
     truncated: bool
 
 
-def read_all(servers: Topics, topic: str, *, committed: bool = True, timeout: float = 60.0) -> list[Message]:
+def read_all(servers: Topics, topic: str, *, committed: bool = True, timeout: float = PATIENCE) -> list[Message]:
     """Every record of a topic up to where it ends now."""
     level = "read_committed" if committed else "read_uncommitted"
     consumer = Consumer(
@@ -75,8 +76,8 @@ def ends(servers: Topics, topic: str, *, committed: bool) -> dict[int, int]:
     level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
     asked = {TopicPartition(topic, number): OffsetSpec.latest() for number in servers.leaders(topic)}
     admin = servers.admin()  # its futures are never done when it is gone
-    found = admin.list_offsets(asked, isolation_level=level, request_timeout=20)
-    return {place.partition: future.result(20).offset for place, future in found.items()}
+    found = admin.list_offsets(asked, isolation_level=level, request_timeout=PATIENCE)
+    return {place.partition: future.result(PATIENCE).offset for place, future in found.items()}
 
 
 def committed_offsets(servers: Topics, group: str, topic: str) -> dict[int, int]:
@@ -85,7 +86,7 @@ def committed_offsets(servers: Topics, group: str, topic: str) -> dict[int, int]
     request = ConsumerGroupTopicPartitions(group, places)
     admin = servers.admin()
     future = admin.list_consumer_group_offsets([request], require_stable=True)[group]
-    found = future.result(timeout=20).topic_partitions
+    found = future.result(timeout=PATIENCE).topic_partitions
     return {place.partition: place.offset for place in found if place.offset >= 0}
 
 
@@ -119,11 +120,18 @@ def check_letters(servers: Topics, topic: str, ledger: Ledger) -> None:
         assert not letter.truncated, letter
 
 
-def check_no_transaction_is_open(servers: Topics, topics: Iterable[str]) -> None:
-    """Readers of committed records see as far as anybody."""
+def check_no_transaction_is_open(servers: Topics, topics: Iterable[str], within: float) -> None:
+    """Readers of committed records see as far as anybody.
+
+    Args:
+        within: seconds; less than the time-out of a transaction, after which the brokers abort one that was left open.
+            They write the marks of a commit after they have answered it.
+    """
+    deadline = time.monotonic() + within
     for topic in topics:
-        stable, last = ends(servers, topic, committed=True), ends(servers, topic, committed=False)
-        assert stable == last, f"{topic}: readers are held up at {stable}, the log ends at {last}"
+        while (stable := ends(servers, topic, committed=True)) != (last := ends(servers, topic, committed=False)):
+            assert time.monotonic() < deadline, f"{topic}: readers are held up at {stable}, the log ends at {last}"
+            time.sleep(0.02)
 
 
 def check_revision(ledger: Ledger, record: Json, settings: Json, dimension: int, file_targets: Json | None) -> None:

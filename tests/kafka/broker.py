@@ -10,6 +10,7 @@ from tests.kafka.jars import chosen_version
 from tests.kafka.node import Node, free_port
 from tests.kafka.settings import INTERNAL, PLAIN, cluster_id, server_settings
 from tests.kafka.topics import Topics
+from tests.patience import PATIENCE
 
 
 class Broker(Topics):
@@ -54,7 +55,7 @@ class Broker(Topics):
             self.close()
             raise
 
-    def start(self, timeout: float = 60.0) -> None:
+    def start(self, timeout: float = PATIENCE) -> None:
         """Start again on the same data and ports; returns when the server serves."""
         self.node.start(timeout)
 

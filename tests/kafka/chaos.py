@@ -6,6 +6,7 @@ A run ends when feeder and faults have stopped and everything has been read: the
 from __future__ import annotations
 
 import json
+import math
 import random
 import signal
 import time
@@ -20,10 +21,11 @@ from tests.kafka.cluster import Cluster
 from tests.kafka.forker import Daemon, write_whole
 from tests.kafka.supervisor import Supervisor
 from tests.kafka.world import World
+from tests.patience import PATIENCE
 
 KILLED = -signal.SIGKILL
 WATCHDOG, STATE, FENCED, UNAVAILABLE = 1, 4, 6, 7
-AFTERMATH = 45.0  # seconds in which a fault may explain the end of a daemon
+AFTERMATH = 45.0  # seconds after its end in which a fault may explain the end of a daemon
 
 
 class Servers(Protocol):
@@ -103,13 +105,14 @@ def aim_at(control: Path, call: str, when: str, nth: int = 1) -> None:
     write_whole(control / "aim", json.dumps({"call": call, "when": when, "nth": nth}))
 
 
-def await_hit(control: Path, check: Callable[[], None] = lambda: None, timeout: float = 20.0) -> bool:
+def await_hit(control: Path, check: Callable[[], None] = lambda: None, timeout: float = PATIENCE / 2) -> bool:
     """Whether a daemon has halted where it was aimed at."""
     deadline = time.monotonic() + timeout
     while not (control / "fired").exists():
         check()
         if time.monotonic() > deadline:
             (control / "aim").unlink(missing_ok=True)
+            (control / "go").touch()  # it may come to a halt in this moment
             return False
         time.sleep(0.001)
     return True
@@ -124,6 +127,20 @@ class Fault:
     explains: frozenset[int]
 
 
+@dataclass
+class Strike:
+    """A fault while it lasts, and when it did."""
+
+    number: int
+    fault: Fault
+    began: float
+    ended: float = math.inf
+
+    def near(self, moment: float) -> bool:
+        """Whether it may be what ended a daemon then."""
+        return self.began <= moment + 0.1 and moment - self.ended < AFTERMATH
+
+
 class Chaos:
     """One world under faults.
 
@@ -134,26 +151,37 @@ class Chaos:
     def __init__(self, world: World, servers: Servers, seed: int) -> None:
         self.world = world
         self.servers = servers
+        self.seed = seed
         self.chosen = random.Random(seed)
         self.supervisor = Supervisor(self._start)
         world.watched.append(self.supervisor.check)
         self.seen: Counter[str] = Counter()
-        self._struck: list[tuple[float, Fault]] = []
-        self._command = False  # the next start is that of the command, with an interpreter of its own
+        self._struck: list[Strike] = []
 
     def run(self, faults: Sequence[Fault], say: Callable[[str], None] = lambda line: None) -> str:
-        """Survive the faults in this order, and look at what is left; what `verify` says."""
+        """Survive the faults in this order, and look at what is left; what `verify` says.
+
+        Raises:
+            AssertionError: something that must hold does not; it begins and ends with what that is.
+        """
+        try:
+            return self._run(faults, say)
+        except (AssertionError, TimeoutError) as error:
+            raise AssertionError(self._told(error, len(faults))) from error
+
+    def _run(self, faults: Sequence[Fault], say: Callable[[str], None]) -> str:
         began = time.monotonic()
         self.world.feeder.start()
         self.supervisor.start()
         try:
             self.world.await_publication()
             for number, fault in enumerate(faults, 1):
-                self._strike(fault)
-                took = self._struck[-1][0] - began
+                self._strike(number, fault)
+                took = self._struck[-1].began - began
                 say(f"{number:4} {fault.name}, at {took:.0f} s; publication {self.world.publications}")
-            ledger = self.world.feeder.stop(120.0)
+            ledger = self.world.feeder.stop()
             self.world.await_caught_up(ledger)
+            self.await_started()  # a daemon without its handlers yet would die of SIGTERM
             status = self.supervisor.stop()
             assert status == 0, f"after SIGTERM: {self.supervisor.exits[-1]}"
         finally:
@@ -165,29 +193,51 @@ class Chaos:
     def _start(self) -> Daemon:
         return self.world.start()
 
-    def _strike(self, fault: Fault) -> None:
+    def _strike(self, number: int, fault: Fault) -> None:
         time.sleep(self.chosen.uniform(0.0, 0.6))
-        before = self.world.publications
-        self._struck.append((time.monotonic(), fault))
+        self._struck.append(Strike(number, fault, time.monotonic()))
         fault.strike(self)
+        self._struck[-1].ended = time.monotonic()
         self.seen[fault.name] += 1
         # Mostly it is over before the next one comes; sometimes two come together.
         if self.chosen.random() < 0.8:
-            try:
-                self.world.await_publication(max(before, self.world.publications - 1))
-            except TimeoutError as error:
-                running = self.supervisor.daemon().said()[-3000:]
-                raise AssertionError(f"after {fault.name}: {error}\n{self.supervisor.exits[-3:]}\n{running}") from error
+            self.world.await_revisions()
 
     def _explain(self) -> None:
         """Every end of a daemon is the answer to a fault."""
         for end in self.supervisor.exits[:-1]:
             what = "watchdog" if end.watchdog else f"exit {end.status}"
             self.seen[what] += 1
-            recent = [fault for at, fault in self._struck if at <= end.ended + 0.1 and end.ended - at < AFTERMATH]
-            causes = [fault.name for fault in recent if end.status in fault.explains]
-            assert causes, f"no fault of {[fault.name for fault in recent]} explains\n{end}"
+            recent = [strike for strike in self._struck if strike.near(end.ended)]
+            names = [f"{strike.number} {strike.fault.name}" for strike in recent]
+            causes = [strike for strike in recent if end.status in strike.fault.explains]
+            assert causes, f"none of these faults explains {what}: {names}\n{end}"
             assert end.status != WATCHDOG or end.watchdog, end
+
+    def _told(self, error: Exception, faults: int) -> str:
+        """What went wrong, first and last; between them what was going on, the latest at the end."""
+        claim, _, more = str(error).partition("\n")
+        claim = f"{type(error).__name__}: {claim[:300]}"
+        running = self.world.daemons[-1].said()[-1500:] if self.world.daemons else "no daemon was started"
+        now = time.monotonic()
+        ends = [f"  {now - end.ended:.0f} s ago: {end.short}" for end in self.supervisor.exits[-5:]]
+        strikes = [f"  {now - one.began:.0f} s ago: {one.number} of {faults}, {one.fault.name}" for one in self._struck]
+        numbers = {name: self.world.witness.number(name) for name in self.world.witness.records}
+        return "\n".join(
+            [
+                claim,
+                more[-1500:],
+                "The end of the newest log:",
+                running,
+                "How daemons ended:",
+                *ends,
+                "What struck:",
+                *strikes[-5:],
+                f"The seed is {self.seed}, the machine {self.world.slowness:.1f} times as slow as a quiet one; "
+                f"revisions {numbers}, publication {self.world.publications}",
+                claim,
+            ]
+        )
 
     # -- what faults are made of -----------------------------------------------------------------------------------
 
@@ -203,7 +253,7 @@ class Chaos:
 
     def await_started(self) -> Daemon:
         """The daemon that runs now, when its start is over."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while True:
             daemon = self.supervisor.daemon()
             if "started sets=" in daemon.said():
@@ -212,11 +262,9 @@ class Chaos:
             time.sleep(0.02)
 
     def hit(self) -> Daemon:
-        """The daemon that halted."""
-        daemon = self.supervisor.daemon()
+        """The daemon that halted; by now the watchdog may have ended it."""
         pid = int((self.world.control / "fired").read_text())
-        assert pid == daemon.pid
-        return daemon
+        return next(daemon for daemon in reversed(self.world.daemons) if daemon.pid == pid)
 
     def go(self) -> None:
         """Let it go on."""

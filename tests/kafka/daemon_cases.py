@@ -14,6 +14,7 @@ from tests.kafka.audit import Json, check_revision
 from tests.kafka.forker import Daemon, Forker
 from tests.kafka.topics import Topics
 from tests.kafka.world import COLOURS, DIMENSION, GAME_TARGETS, GAMES, Names, World
+from tests.patience import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def world(
     world.close()
 
 
-def await_line(daemon: Daemon, *words: str, timeout: float = 40.0) -> str:
+def await_line(daemon: Daemon, *words: str, timeout: float = PATIENCE) -> str:
     """The first line of its log with all these words."""
     deadline = time.monotonic() + timeout
     while True:
@@ -53,12 +54,12 @@ def await_line(daemon: Daemon, *words: str, timeout: float = 40.0) -> str:
 def stop(daemon: Daemon) -> None:
     """SIGTERM and a clean end."""
     daemon.signal(signal.SIGTERM)
-    assert daemon.wait(40) == 0, daemon.said()
+    assert daemon.wait(PATIENCE) == 0, daemon.said()
 
 
 def kill(daemon: Daemon) -> None:
     daemon.signal(signal.SIGKILL)
-    assert daemon.wait(10) == -signal.SIGKILL, daemon.said()
+    assert daemon.wait(PATIENCE) == -signal.SIGKILL, daemon.said()
 
 
 def with_documents(world: World, count: int, settings: Json | None = None) -> Daemon:
@@ -72,9 +73,7 @@ def with_documents(world: World, count: int, settings: Json | None = None) -> Da
 
 def numbers(world: World) -> dict[str, int]:
     """The last revision of each set, when the witness has seen all of them."""
-    published = {name: mark["revision"] for name, mark in world.witness.marks[-1]["sets"].items()}
-    world.witness.settle(published)
-    return published
+    return world.settle()
 
 
 def check_last(world: World, colours: Json = COLOURS, games: Json = GAMES) -> None:

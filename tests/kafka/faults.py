@@ -15,6 +15,7 @@ from confluent_kafka.admin import NewPartitions
 from tests.kafka.chaos import FENCED, KILLED, STATE, UNAVAILABLE, WATCHDOG, Chaos, Fault
 from tests.kafka.forker import Daemon
 from tests.kafka.world import switched
+from tests.patience import PATIENCE
 
 POINTS = [
     ("commit", "before"),
@@ -35,7 +36,7 @@ def kill(chaos: Chaos) -> None:
 
 def kill_twice(chaos: Chaos) -> None:
     """Again while it starts."""
-    chaos.supervisor.kill().wait(10)
+    chaos.supervisor.kill().wait(PATIENCE)
     chaos.supervisor.daemon()
     chaos.pause(0.0, 0.5)
     chaos.supervisor.kill()
@@ -54,10 +55,12 @@ def kill_at(call: str, when: str) -> Callable[[Chaos], None]:
 
 def damage_checkpoint(chaos: Chaos) -> None:
     """A flipped bit or a cut file in the newest one, and a restart."""
-    folder = Path(chaos.world.settings["state"]["directory"]) / "checkpoints"
-    checkpoints = sorted(folder.glob("0*[0-9]"))
+    deadline = time.monotonic() + PATIENCE
+    while not (files := _newest_checkpoint(chaos)):  # the first one is written after the first publication
+        chaos.world.check()
+        assert time.monotonic() < deadline, "there is no checkpoint to damage"
+        time.sleep(0.01)
     with suppress(FileNotFoundError):  # it may be replaced while we look
-        files = [path for path in sorted(checkpoints[-1].rglob("*")) if path.is_file() and path.stat().st_size]
         victim = chaos.chosen.choice(files)
         data = bytearray(victim.read_bytes())
         if chaos.chosen.random() < 0.5:
@@ -67,6 +70,15 @@ def damage_checkpoint(chaos: Chaos) -> None:
         chaos.supervisor.kill(signal.SIGSTOP)
         victim.write_bytes(data)
     chaos.supervisor.kill()
+
+
+def _newest_checkpoint(chaos: Chaos) -> list[Path]:
+    """Its files that hold something; none while one takes the place of another."""
+    folder = Path(chaos.world.settings["state"]["directory"]) / "checkpoints"
+    checkpoints = sorted(folder.glob("0*[0-9]"))
+    with suppress(FileNotFoundError, IndexError):
+        return [path for path in sorted(checkpoints[-1].rglob("*")) if path.is_file() and path.stat().st_size]
+    return []
 
 
 def stop_shortly(chaos: Chaos) -> None:
@@ -103,8 +115,8 @@ def zombie(chaos: Chaos) -> None:
         chaos.world.await_publication(before + 1)  # one may have been on its way to the witness
         chaos.go()
         elder.signal(signal.SIGCONT)
-        status = elder.wait(30)
-        assert status in (FENCED, WATCHDOG), f"the elder ends with {status}: {elder.said()[-2000:]}"
+        status = elder.wait(PATIENCE)
+        assert status in (FENCED, WATCHDOG), f"the elder ends with {status}\n{elder.said()[-1500:]}"
         _fenced_off(second)
     finally:
         second.signal(signal.SIGKILL)
@@ -115,7 +127,7 @@ def start_a_second(chaos: Chaos) -> None:
     elder = chaos.await_started()
     second = chaos.world.second_instance()
     try:
-        elder.wait(40)
+        elder.wait(PATIENCE)
         _fenced_off(second)
     finally:
         second.signal(signal.SIGKILL)
@@ -126,15 +138,16 @@ def start_a_second_here(chaos: Chaos) -> None:
     chaos.await_started()  # it has the lock
     second = chaos.world.start(hurt=False)
     try:
-        assert second.wait(30) == STATE, second.said()
-        assert "has a writer already" in second.said(), second.said()
+        status = second.wait(PATIENCE)
+        assert status == STATE, f"the second here ends with {status}\n{second.said()[-1500:]}"
+        assert "has a writer already" in second.said(), second.said()[-1500:]
     finally:
         second.signal(signal.SIGKILL)
 
 
 def _fenced_off(second: Daemon) -> None:
-    status = second.wait(60)
-    assert status == FENCED, f"the second ends with {status}: {second.said()[-2000:]}"
+    status = second.wait(PATIENCE)
+    assert status == FENCED, f"the second ends with {status}\n{second.said()[-1500:]}"
 
 
 def kill_broker(chaos: Chaos) -> None:
@@ -204,10 +217,10 @@ def add_a_partition(chaos: Chaos) -> None:
     count = feeder.partitions + 1
     admin = chaos.world.servers.admin()
     for future in admin.create_partitions([NewPartitions(names.documents, count)]).values():
-        future.result(20)
-    deadline = time.monotonic() + 20
+        future.result(PATIENCE)
+    deadline = time.monotonic() + PATIENCE
     while sum(leader >= 0 for leader in chaos.world.servers.leaders(names.documents).values()) < count:
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline, f"partition {count - 1} has no leader"
         time.sleep(0.05)
     feeder.partitions = count
 

@@ -11,6 +11,7 @@ import random
 import threading
 import time
 import zlib
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -18,6 +19,8 @@ from typing import Any, NamedTuple
 import msgpack
 import numpy as np
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from tests.patience import PATIENCE
 
 WORDS = ("red", "green", "blue", "cat", "dog", "bird", "sea", "sky", "stone", "sun", "moon", "king", "queen", "pawn")
 FAR_FUTURE = 4_102_444_800_000  # milliseconds, 2100-01-01
@@ -117,6 +120,7 @@ class Feeder:
         self._ids: list[str] = []
         self._texts: list[str] = ["red cat king"]
         self._examples: set[str] = set()
+        self._wishes: deque[str] = deque()  # ids to retract next
         self._stop = threading.Event()
         self._producer = Producer(
             {
@@ -136,16 +140,16 @@ class Feeder:
         self.first_targets()
         self._thread.start()
 
-    def stop(self, timeout: float = 60.0) -> Ledger:
+    def stop(self, timeout: float = PATIENCE) -> Ledger:
         """Send no more; returns when everything is acknowledged."""
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join(timeout)
-            assert not self._thread.is_alive()
+            assert not self._thread.is_alive(), "the feeder does not end"
         self.flush(timeout)
         return self.ledger
 
-    def flush(self, timeout: float = 60.0) -> None:
+    def flush(self, timeout: float = PATIENCE) -> None:
         """Returns when everything that was sent is acknowledged."""
         assert self._producer.flush(timeout) == 0, "the brokers do not answer"
         assert not self.ledger.lost, self.ledger.lost
@@ -187,6 +191,10 @@ class Feeder:
 
     def retract(self, name: str) -> None:
         self._send(self._documents, name.encode(), None, self._home(name), name)
+
+    def retract_soon(self, name: str) -> None:
+        """Retract this one as the next record of the steady stream; for any thread."""
+        self._wishes.append(name)
 
     def poison(self, kind: int) -> None:
         """One of the records that are no documents; some under the id of a document, which must stay as it was."""
@@ -231,6 +239,8 @@ class Feeder:
 
     def _next(self) -> None:
         self._count += 1
+        if self._wishes:
+            self.retract(self._wishes.popleft())
         if self._targets is not None and self._count % self.change_targets_every == 0:
             self._change_targets()
         chosen, kind = self._chosen, self._chosen.random()
@@ -306,5 +316,5 @@ class Feeder:
             except KafkaException as error:
                 if error.args[0].code() != KafkaError._UNKNOWN_PARTITION:
                     raise
-                self._producer.list_topics(topic, timeout=10)  # it learns of new ones late
+                self._producer.list_topics(topic, timeout=PATIENCE)  # it learns of new ones late
                 time.sleep(0.05)

@@ -18,8 +18,10 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
+from tests.patience import PATIENCE
+
 Json = dict[str, Any]
-STALL = 60.0  # seconds after which a revision whose records do not come is a torn one
+STALL = PATIENCE / 2  # seconds after which a revision whose records do not come is a torn one
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,15 @@ class Witness:
         listed = self.records.get(name, [])
         return int(listed[-1]["revision"]) if listed else 0
 
-    def settle(self, numbers: Mapping[str, int], timeout: float = 30.0) -> None:
+    def read_to(self, ends: Mapping[int, int], timeout: float = PATIENCE) -> None:
+        """Return when every partition of the selection was read up to these offsets."""
+        deadline = time.monotonic() + timeout
+        while any(self._seen[number] < offset for number, offset in ends.items()):
+            self.check()
+            assert time.monotonic() < deadline, f"the witness has read to {self._seen}, not to {ends}"
+            time.sleep(0.02)
+
+    def settle(self, numbers: Mapping[str, int], timeout: float = PATIENCE) -> None:
         """Return when these revisions, and none beyond, are whole."""
         deadline = time.monotonic() + timeout
         while any(self.number(name) < number for name, number in numbers.items()) or self._waiting:

@@ -28,8 +28,10 @@ from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
+from tests.patience import PATIENCE
+
 ROOT = Path(__file__).resolve().parent.parent.parent
-PATIENCE = 60.0  # seconds that a child waits at the place it was aimed at
+HALT = 60.0  # seconds that a child waits at the place it was aimed at
 
 
 class Daemon:
@@ -96,12 +98,12 @@ class Forker:
             line = {"argv": argv, "log": str(log), "control": None if control is None else str(control)}
             self._process.stdin.write(json.dumps(line) + "\n")
             self._process.stdin.flush()
-            assert self._news.wait_for(lambda: self._started, 60), "the forker does not answer"
+            assert self._news.wait_for(lambda: self._started, PATIENCE), "the forker does not answer"
             daemon = self._daemons[self._started.pop()]
             daemon.log = log
             return daemon
 
-    def run(self, argv: list[str], log: Path, timeout: float = 120.0) -> int:
+    def run(self, argv: list[str], log: Path, timeout: float = PATIENCE) -> int:
         """Start and wait for the exit status."""
         return self.start(argv, log).wait(timeout)
 
@@ -110,8 +112,8 @@ class Forker:
             daemon.signal(signal.SIGKILL)
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(20)
-        self._thread.join(20)
+        self._process.wait(PATIENCE)
+        self._thread.join(PATIENCE)
         assert self._process.stdout is not None
         self._process.stdout.close()
 
@@ -164,7 +166,7 @@ class Faults:
                 return
             aim.unlink(missing_ok=True)
         write_whole(self._control / "fired", str(os.getpid()))
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + HALT
         while not self.asked("go") and time.monotonic() < until:
             time.sleep(0.0005)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tests.kafka import reaper
 from tests.kafka.jars import BrokerError, java, libraries
+from tests.patience import PATIENCE
 
 READY = "Kafka Server started"
 # Small and quick to start: one collector thread, no optimising compiler.
@@ -93,7 +94,7 @@ class Node:
             )
         reaper.watch(self._process.pid)
 
-    def await_ready(self, timeout: float = 60.0) -> None:
+    def await_ready(self, timeout: float = PATIENCE) -> None:
         """Return when the server says that it serves.
 
         Raises:
@@ -112,7 +113,7 @@ class Node:
                 raise BrokerError(f"Kafka {self.version} not ready after {timeout:.0f} s:\n{self.log_tail()}")
             time.sleep(0.02)
 
-    def start(self, timeout: float = 60.0) -> None:
+    def start(self, timeout: float = PATIENCE) -> None:
         """Start, also again on the same data and port, and wait until the server serves."""
         self.launch()
         self.await_ready(timeout)
@@ -120,7 +121,7 @@ class Node:
     def kill(self) -> None:
         """SIGKILL: nothing is flushed, closed or said; what was suspended dies too."""
         self._signal(signal.SIGKILL)
-        self._await_end(30)
+        self._await_end(PATIENCE)
 
     def stop(self, timeout: float = 30.0) -> None:
         """SIGTERM: an orderly end; SIGKILL when that takes longer than the time given."""
@@ -155,7 +156,7 @@ class Node:
 
     def _format(self, arguments: Sequence[str]) -> None:
         command = [*self._run, "kafka.tools.StorageTool", "format", "-c", str(self._properties), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=PATIENCE)
         if done.returncode:
             raise BrokerError(f"the storage of Kafka {self.version} was not formatted: {done.stdout}{done.stderr}")
 

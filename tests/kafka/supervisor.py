@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from tests.kafka.forker import Daemon
+from tests.patience import PATIENCE
 
 PAUSE = 0.2
 NEVER = (2, 3, 5)  # a configuration or an input that cannot work: no fault explains it, no restart helps
@@ -34,8 +35,15 @@ class Exit:
         """Nothing that was done to it explains this."""
         return self.status in NEVER or (self.status == 1 and not self.watchdog)
 
+    @property
+    def short(self) -> str:
+        """One line."""
+        last = next((line for line in reversed(self.said.splitlines()) if line.strip()), "it said nothing")
+        what = "ended by the watchdog" if self.watchdog else f"status {self.status}"
+        return f"{what} after {self.ended - self.began:.1f} s: {last[:300]}"
+
     def __str__(self) -> str:
-        return f"status {self.status} after {self.ended - self.began:.1f} s:\n{self.said[-2000:]}"
+        return f"{self.short}\n{self.said[-1500:]}"
 
 
 class Supervisor:
@@ -60,7 +68,7 @@ class Supervisor:
         """Raises `AssertionError` when the last daemon ended in a way that no fault explains."""
         assert not (self.exits and self.exits[-1].defect), self.exits[-1]
 
-    def daemon(self, timeout: float = 60.0) -> Daemon:
+    def daemon(self, timeout: float = PATIENCE) -> Daemon:
         """The daemon that runs now."""
         deadline = time.monotonic() + timeout
         while (daemon := self._daemon) is None or daemon.status is not None:
@@ -75,7 +83,7 @@ class Supervisor:
         daemon.signal(number)
         return daemon
 
-    def stop(self, timeout: float = 60.0) -> int:
+    def stop(self, timeout: float = PATIENCE) -> int:
         """SIGTERM, and no new start; the exit status of the last one."""
         daemon = self.daemon()
         self._stop.set()

@@ -36,9 +36,10 @@ def test_forty_faults_lose_nothing_and_repeat_nothing(own_broker: Broker, forker
     print(chaos.run(some_faults(FAULTS, seed), say=print))
     world.close()
     print(dict(chaos.seen))
-    assert chaos.seen["missed aims"] <= 3
+    assert chaos.seen["missed aims"] <= 3, dict(chaos.seen)
     assert {ZOMBIE.name, SECOND.name} <= chaos.seen.keys()
-    assert all(world.witness.number(name) > 20 for name in ("colours", "games"))
+    numbers = {name: world.witness.number(name) for name in ("colours", "games")}
+    assert min(numbers.values()) > FAULTS / 2, f"revisions {numbers}; the seed is {seed}"
 
 
 def test_an_outage_while_the_past_is_read_for_a_late_target_leaves_nothing_provisional(

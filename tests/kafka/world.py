@@ -16,11 +16,13 @@ from tests.kafka.audit import (
     check_no_transaction_is_open,
     check_revision,
     committed_offsets,
+    ends,
 )
 from tests.kafka.feeder import Feeder, Ledger, as_of
 from tests.kafka.follower import Witness
 from tests.kafka.forker import Daemon, Forker
 from tests.kafka.topics import Topics
+from tests.patience import PATIENCE
 
 DIMENSION = 64
 OVERSIZED = 30_000
@@ -29,6 +31,7 @@ COLOURS: dict[str, Any] = {"name": "colours", "budget": 20, "sigma": 0.5, "max_k
 GAMES: dict[str, Any] = {**COLOURS, "name": "games", "budget": 10, "sigma": 0.4, "mode": "turns"}
 SAMPLE = 20  # revisions of each set that are computed anew, and the first and the last one
 GAME_TARGETS = {"g0": "king queen", "g1": "pawn"}
+QUICK = 0.6  # seconds in which the topics of a world are made on a machine of two cores that does nothing else
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,14 @@ class Names:
         }
 
 
-def settings_of(root: Path, servers: Topics, names: Names, state: str = "state") -> dict[str, Any]:
-    """Settings under which much happens in little time. Tests change what they are about."""
+def settings_of(
+    root: Path, servers: Topics, names: Names, state: str = "state", slowness: float = 1.0
+) -> dict[str, Any]:
+    """Settings under which much happens in little time. Tests change what they are about.
+
+    Args:
+        slowness: of the machine; time-outs are as much longer, so that no daemon ends for want of processor time.
+    """
     return {
         "source": {"kind": "kafka", "max_document_bytes": OVERSIZED - 5000, "topic_check_interval": 1.0},
         "sink": {"kind": "kafka"},
@@ -63,9 +72,9 @@ def settings_of(root: Path, servers: Topics, names: Names, state: str = "state")
             "bootstrap_servers": servers.bootstrap,
             "group_id": names.group,
             "transactional_id": names.transactional_id,
-            "transaction_timeout": 5.0,
-            "request_timeout": 6.0,
-            "startup_timeout": 20.0,
+            "transaction_timeout": round(5.0 * slowness, 1),
+            "request_timeout": round(6.0 * slowness, 1),
+            "startup_timeout": round(20.0 * slowness, 1),
             "topics": names.topics,
         },
         "embedder": {"kind": "hashing", "dimension": DIMENSION},
@@ -96,6 +105,9 @@ class World:
         root: for configuration, state and logs; made here.
         forker: starts the processes.
         seed, rate: of the feeder.
+
+    Attributes:
+        slowness: how many times as long as on a quick machine the product's own command took to make the topics.
     """
 
     def __init__(
@@ -122,7 +134,10 @@ class World:
         self.watched: list[Callable[[], None]] = []  # called while something is waited for: may raise
         self.daemons: list[Daemon] = []  # all that were started
         self._count = 0
+        began = time.monotonic()
         self.create_topics(partitions)
+        self.slowness = min(max((time.monotonic() - began) / QUICK, 1.0), 4.0)
+        self.settings = settings_of(root, servers, self.names, slowness=self.slowness)
         shape = len(servers.leaders(self.names.selection)), len(servers.leaders(self.names.revisions))
         self.feeder = Feeder(
             servers.bootstrap,
@@ -161,16 +176,17 @@ class World:
 
     def second_instance(self) -> Daemon:
         """The same configuration by mistake on another machine, which has a state directory of its own."""
-        settings = settings_of(self.root, self.servers, self.names, state="state-of-the-second")
+        state = str(self.root / "state-of-the-second")
+        settings = {**self.settings, "state": {**self.settings["state"], "directory": state}}
         return self.start(settings, hurt=False)
 
-    def verify(self, *arguments: str, timeout: float = 300.0) -> str:
+    def verify(self, *arguments: str, timeout: float = 3 * PATIENCE) -> str:
         """What the auditor's command says. Raises `AssertionError` when it does not agree."""
         log = self.root / "verify.log"
         log.unlink(missing_ok=True)
         status = self.forker.run(["verify", "--config", str(self.config()), *arguments], log, timeout)
         said = log.read_text()
-        assert status == 0, f"verify ends with {status}:\n{said[-6000:]}"
+        assert status == 0, f"verify ends with {status}\n{said[-3000:]}"
         return said
 
     def check(self) -> None:
@@ -187,7 +203,7 @@ class World:
         """Transactions that the witness has seen."""
         return int(self.witness.marks[-1]["publication"]) if self.witness.marks else 0
 
-    def await_publication(self, beyond: int | None = None, timeout: float = 60.0) -> int:
+    def await_publication(self, beyond: int | None = None, timeout: float = PATIENCE) -> int:
         """Return when something was published, and which publication it was."""
         beyond = self.publications if beyond is None else beyond
         deadline = time.monotonic() + timeout
@@ -197,6 +213,22 @@ class World:
                 raise TimeoutError(f"nothing was published in {timeout:.0f} s since publication {beyond}")
             time.sleep(0.01)
         return self.publications
+
+    def await_revisions(self, timeout: float = PATIENCE) -> None:
+        """Return when every set has a new revision: of what is selected, something is retracted until there is one."""
+        before = {name: self.witness.number(name) for name in (COLOURS["name"], GAMES["name"])}
+        deadline, asked = time.monotonic() + timeout, 0.0
+        while waiting := [name for name, number in before.items() if self.witness.number(name) <= number]:
+            self.check()
+            now = time.monotonic()
+            if now > deadline:
+                raise TimeoutError(f"no new revision of {waiting} in {timeout:.0f} s since {before}")
+            if now > asked + 3.0:
+                asked = now
+                for name in waiting:
+                    for member in list(self.witness.members.get(name, ()))[:1]:
+                        self.feeder.retract_soon(member)
+            time.sleep(0.01)
 
     def caught_up(self, ledger: Ledger) -> bool:
         """Whether everything that was sent is in effect, and no example waits for the past."""
@@ -211,9 +243,13 @@ class World:
             return False
         return committed_offsets(self.servers, self.names.group, self.names.documents) == self._wanted(ledger)
 
-    def await_caught_up(self, ledger: Ledger, timeout: float = 90.0) -> None:
-        deadline = time.monotonic() + timeout
+    def await_caught_up(self, ledger: Ledger, timeout: float = PATIENCE) -> None:
+        """Return when everything that was sent is in effect; `timeout` counts from the last progress."""
+        deadline, before = time.monotonic() + timeout, 0
         while not self.caught_up(ledger):
+            done = sum(self.witness.marks[-1]["positions"]["documents"].values()) if self.witness.marks else 0
+            if done > before:
+                deadline, before = time.monotonic() + timeout, done
             self.check()
             if time.monotonic() > deadline:
                 committed = committed_offsets(self.servers, self.names.group, self.names.documents)
@@ -227,8 +263,9 @@ class World:
     def audit(self, ledger: Ledger) -> str:
         """Everything that must hold when feeder and daemon have ended; what `verify` says."""
         names = self.names
-        check_no_transaction_is_open(self.servers, names.topics.values())
-        self.witness.settle({name: self.published(name)["revision"] for name in self.witness.records})
+        within = self.settings["kafka"]["transaction_timeout"] / 2
+        check_no_transaction_is_open(self.servers, names.topics.values(), within)
+        self.settle()
         mark, offsets = self.witness.marks[-1], committed_offsets(self.servers, names.group, names.documents)
         at = {int(number): offset for number, offset in mark["positions"]["documents"].items()}
         assert at == offsets == self._wanted(ledger), f"mark {at}, offsets {offsets}, sent {self._wanted(ledger)}"
@@ -240,6 +277,13 @@ class World:
                 check_revision(ledger, record, settings, DIMENSION, targets)
         self.witness.check()
         return self.verify("--revisions", "all")
+
+    def settle(self) -> dict[str, int]:
+        """The last revision of each set, when the witness has seen everything that is there."""
+        self.witness.read_to(ends(self.servers, self.names.selection, committed=False))
+        numbers = {name: mark["revision"] for name, mark in self.witness.marks[-1]["sets"].items()}
+        self.witness.settle(numbers)
+        return numbers
 
     def published(self, name: str) -> Json:
         """The last revision record of a set that the witness has seen."""
