@@ -10,7 +10,7 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
@@ -22,6 +22,7 @@ COMMANDS = {
     "demo": "see it work: real text, offline, in under a minute",
     "select": "the best documents of a corpus for a task, once",
     "run": "the same, continuously: publish a revision whenever the selection changes",
+    "status": "is the run healthy, what is the matter, what to do; as exit code too",
     "explain": "why a document is selected, or what it lacks",
     "preview": "what another budget, alpha or sigma would select from the present state",
     "inspect": "look into a published selection, compare revisions",
@@ -46,14 +47,17 @@ examples:
 
 
 class Command(Protocol):
-    """What a module of `tsds_stream.commands` has."""
+    """What a module of `tsds_stream.commands` has.
+
+    One whose exit code is an answer also has ANSWERS, what each code means; its errors end with `ExitStatus.INPUT`.
+    """
 
     USAGE: str
     DESCRIPTION: str
     EXAMPLES: str
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
-    def run(self, arguments: argparse.Namespace) -> ExitStatus: ...
+    def run(self, arguments: argparse.Namespace) -> int: ...
 
 
 class _Parser(argparse.ArgumentParser):
@@ -111,7 +115,7 @@ def _give_up_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _run(words: list[str]) -> ExitStatus:
+def _run(words: list[str]) -> int:
     name = next((word for word in words if not word.startswith("-")), None)
     if name is None or words.index(name) > 0:
         top = _top_parser()
@@ -121,7 +125,15 @@ def _run(words: list[str]) -> ExitStatus:
     if name not in COMMANDS:
         raise CommandError(_no_such_command(name), ExitStatus.USAGE)
     parser, command = command_parser(name)
-    return command.run(parser.parse_args(words[1:]))
+    try:
+        return command.run(parser.parse_args(words[1:]))
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        if not hasattr(command, "ANSWERS"):
+            raise
+        _, sentence = _explained(error)
+        raise CommandError(sentence, ExitStatus.INPUT) from error
 
 
 def command_parser(name: str) -> tuple[argparse.ArgumentParser, Command]:
@@ -132,7 +144,7 @@ def command_parser(name: str) -> tuple[argparse.ArgumentParser, Command]:
         prog=f"tsds-stream {name}",
         usage=f"tsds-stream {name} {command.USAGE}",
         description=command.DESCRIPTION,
-        epilog=f"{command.EXAMPLES}\n{_exit_codes()}",
+        epilog=f"{command.EXAMPLES}\n{_exit_codes(getattr(command, 'ANSWERS', None))}",
         formatter_class=_Formatter,
         allow_abbrev=False,
     )
@@ -168,8 +180,9 @@ def _top_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _exit_codes() -> str:
-    return "exit codes:\n" + "\n".join(f"  {status.value}  {status.meaning}" for status in ExitStatus)
+def _exit_codes(answers: Mapping[int, str] | None = None) -> str:
+    meanings = answers or {status: status.meaning for status in ExitStatus}
+    return "exit codes:\n" + "\n".join(f"  {int(code)}  {meaning}" for code, meaning in meanings.items())
 
 
 def _no_such_command(name: str) -> str:

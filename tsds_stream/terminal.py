@@ -33,7 +33,7 @@ def progress(title: str, total: int | None, unit: str = "bytes", stream: TextIO 
         unit: "bytes" is shown as sizes and a rate; anything else as a plain count.
         stream: for tests.
     """
-    console = _console(stream or sys.stderr)
+    console = console_on(stream or sys.stderr)
     if not console.is_terminal:
         yield _Silent()
         return
@@ -59,7 +59,7 @@ class Page:
     """Prints headings, sentences and tables to stdout: styled on a terminal, plain text anywhere else."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self._console = _console(stream or sys.stdout)
+        self._console = console_on(stream or sys.stdout)
 
     def heading(self, text: str) -> None:
         """A heading with an empty line in front."""
@@ -68,7 +68,7 @@ class Page:
 
     def line(self, text: str, style: str | None = None) -> None:
         """A sentence; wrapped under its own indentation on a terminal, one line elsewhere."""
-        text = _printable(text)
+        text = printable(text)
         if self._console.is_terminal:
             from textwrap import fill
 
@@ -78,7 +78,7 @@ class Page:
 
     def copyable(self, text: str) -> None:
         """A command to copy: one line, however long."""
-        self._console.print(_printable(text), markup=False, highlight=False, soft_wrap=True)
+        self._console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
     def warning(self, text: str) -> None:
         """A sentence that somebody should read."""
@@ -89,7 +89,7 @@ class Page:
         from rich.cells import cell_len
         from rich.text import Text
 
-        lines = [[_printable(cell) for cell in line] for line in (headings, *rows)]
+        lines = [[printable(cell) for cell in line] for line in (headings, *rows)]
         widths = [max(cell_len(line[column]) for line in lines) for column in range(len(headings))]
         for number, line in enumerate(lines):
             cells = []
@@ -104,11 +104,11 @@ class Page:
 
 def snippet(text: str | None, length: int = 100) -> str:
     """The beginning of a text on one line, without control characters."""
-    words = " ".join(_printable(text or "").split())
+    words = " ".join(printable(text or "").split())
     return words if len(words) <= length else words[: length - 1].rstrip() + "…"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Without control characters: what a document says must not steer a terminal."""
     return text if text.isprintable() else "".join(one if one.isprintable() else " " for one in text)
 
@@ -118,7 +118,8 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def _console(stream: TextIO) -> Console:
+def console_on(stream: TextIO) -> Console:
+    """A console of rich that leaves broken pipes and odd encodings to us."""
     from rich.console import Console
 
     if isinstance(stream, TextIOWrapper):

@@ -68,25 +68,20 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     _refuse_to_read_own_files(settings)
     from tsds_stream.engine import Engine
     from tsds_stream.logs import LineLog, forwarded
+    from tsds_stream.monitoring.live import LiveView
     from tsds_stream.monitoring.monitor import Monitor
     from tsds_stream.streams.chained import total_bytes
-    from tsds_stream.terminal import progress
 
-    # A person at a terminal sees a bar, and of the log what needs attention; anything else reads the log.
-    watched = sys.stderr.isatty()
-    level = "warning" if watched and "level" not in settings.logging.model_fields_set else settings.logging.level
     source = settings.source
     total = total_bytes([source.path]) if source.kind == "files" and not source.follow else None
+    view = LiveView(total)
+    # A person at a terminal sees the view, and of the log what needs attention; anything else reads the log.
+    level = "warning" if view.watched and "level" not in settings.logging.model_fields_set else settings.logging.level
     log = LineLog(level, settings.logging.format)
-    with progress("Selecting", total) as bar, forwarded(log), Monitor(settings, log) as monitor:
-        engine = Engine.from_settings(
-            settings,
-            log=log,
-            observer=monitor,
-            progress=lambda statistics: bar.update(statistics.bytes_read, _note(statistics)),
-        )
+    with view, forwarded(log), Monitor(settings, log, watchers=[view.shown]) as monitor:
+        engine = Engine.from_settings(settings, log=log, observer=monitor, progress=view.progress)
         status = engine.run()
-    if watched:
+    if view.watched:
         print(_note(engine.statistics), file=sys.stderr)
         if settings.sink.directory is not None:
             print(f"To look into it: tsds-stream inspect {shlex.quote(settings.sink.directory)}", file=sys.stderr)

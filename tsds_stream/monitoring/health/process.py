@@ -54,7 +54,7 @@ def checkpoint_stale(status: Json, now: int) -> Iterator[Warning]:
         "read again all that came since the last one. The selection itself is not affected."
     )
     if error:
-        sentence = f"The last checkpoint could not be written: {error}; the newest is of {age(last, now)}."
+        sentence = f"The last checkpoint could not be written: {error}; the newest one was written {age(last, now)}."
         if not last:
             sentence = f"No checkpoint could be written: {error}."
         yield Warning("checkpoint_stale", "warning", sentence, action)
@@ -65,7 +65,7 @@ def checkpoint_stale(status: Json, now: int) -> Iterator[Warning]:
     )
     moved = first_flow_after(status, last) if last else None
     if moved is not None and (now - moved) / 1000 > limit and status["flow"]["last_read"] > last:
-        sentence = f"The last checkpoint is of {age(last, now)}, and documents were read since."
+        sentence = f"The last checkpoint was written {age(last, now)}, and documents were read since."
         yield Warning("checkpoint_stale", "warning", sentence, action)
 
 
@@ -75,7 +75,7 @@ def memory_high(status: Json, now: int) -> Iterator[Warning]:
     if used and limit and used > thresholds.MEMORY_HIGH * limit:
         sentence = f"The process holds {size(used)} of the {size(limit)} of memory that it may use."
         action = (
-            "Give it more memory, or bound what it keeps: state.max_ids, capacity or max_k of the target sets. The "
+            "Give it more memory, or bound what it keeps: max_ids, capacity or max_k of the target sets. The "
             "system ends a process that goes beyond; it would start again where it stopped."
         )
         yield Warning("memory_high", "warning", sentence, action)

@@ -21,9 +21,9 @@ _REASONS = {
     "count": "the number of live documents cannot be known",
 }
 _REMEDIES = {
-    "short": "It mends itself where the source can be read again; otherwise raise max_k.",
+    "short": 'Raise slack, or set refill = "auto" or scope = "corpus".',
     "saturated": 'Raise kde_k, or set index = "exact".',
-    "capacity": "Raise capacity or state.max_ids.",
+    "capacity": "Raise capacity or max_ids.",
     "count": 'Set scope = "corpus", or another regularizer than tv.',
 }
 _RESTART = "Options of a target set stand in its part of the configuration; restart after a change."
@@ -53,7 +53,7 @@ def recall_low(name: str, one: Json) -> Iterator[Warning]:
     recall = (one["index"] or {}).get("recall")
     if recall is not None and recall < thresholds.RECALL_LOW:
         sentence = f"The index of {name} finds only {recall:.1%} of the neighbours that exact search finds."
-        action = f'Raise ef, or set index = "exact". {_RESTART}'
+        action = f'Set index = "exact" or raise exact_limit. {_RESTART}'
         yield Warning("recall_low", "warning", sentence, action, name)
 
 

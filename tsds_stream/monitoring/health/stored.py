@@ -1,0 +1,46 @@
+"""How a run is by the status file of its state directory: the file outlives the process, the lock does not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tsds_stream.monitoring import thresholds
+from tsds_stream.monitoring.health.judge import judge
+from tsds_stream.monitoring.health.verdict import Health, Warning
+from tsds_stream.monitoring.wording import age, duration
+
+if TYPE_CHECKING:
+    from tsds_stream.records import Json
+
+
+def judge_stored(status: Json, now: int, holder: str | None) -> Health:
+    """As `judge`, for a document that was found in a state directory.
+
+    Args:
+        holder: who holds the lock of the directory ("process 4711 on a-host"); None: nobody.
+    """
+    process = status["process"]
+    ended = process["phase"] == "stopped" or bool(process["exit"])
+    if holder is None:
+        return judge(status, now) if ended else _killed(status, now)
+    if ended or not holder.startswith(f"process {process['pid']} "):
+        return Health(
+            "healthy", f"Healthy: starting; {holder} has the state directory and has not told its status yet."
+        )
+    silent = (now - status["created"]) / 1000
+    if silent > thresholds.STATUS_SILENT:
+        sentence = f"process {process['pid']} runs, but has not told its status for {duration(silent)}: it is stuck."
+        return _down(sentence, "Its log says what it did last. Restart it: it goes on where it stopped.")
+    return judge(status, now)
+
+
+def _killed(status: Json, now: int) -> Health:
+    sentence = (
+        f"process {status['process']['pid']} ended without a word, it was last heard of {age(status['created'], now)}."
+    )
+    action = "It was killed, or the machine went down. Start it again: it goes on where it stopped."
+    return _down(sentence, action)
+
+
+def _down(sentence: str, action: str) -> Health:
+    return Health("down", f"Down: {sentence} {action}", (Warning("stalled", "critical", sentence, action),))
