@@ -8,7 +8,6 @@ import numpy as np
 
 from tsds_stream.monitoring.selection_watch.causes import CAUSES, causes_of
 from tsds_stream.monitoring.selection_watch.coverage import Coverage
-from tsds_stream.monitoring.selection_watch.groups import Grouping, by_name
 from tsds_stream.monitoring.selection_watch.horizons import DAY, HOUR, Horizons
 from tsds_stream.monitoring.selection_watch.mass import Mass, total_variation, turnover
 from tsds_stream.monitoring.selection_watch.members import Members
@@ -17,6 +16,7 @@ from tsds_stream.monitoring.selection_watch.pace import Pace
 from tsds_stream.monitoring.selection_watch.recent import Recent
 from tsds_stream.monitoring.selection_watch.shares import group_document, source_document
 from tsds_stream.monitoring.selection_watch.trend import Trend
+from tsds_stream.monitoring.stream_drift import group_targets
 from tsds_stream.records import Json
 from tsds_stream.selection.arithmetic import key_words
 
@@ -29,16 +29,9 @@ class SelectionWatch:
     Args:
         false_alarm_rate: expected false alarms of `selection_drift` while the live documents double.
         coverage_distance: a target is covered when a selected document lies within it; None: found out.
-        grouping: a label for each target.
     """
 
-    def __init__(
-        self,
-        false_alarm_rate: float = 0.01,
-        coverage_distance: float | None = None,
-        grouping: Grouping = by_name,
-    ) -> None:
-        self._grouping = grouping
+    def __init__(self, false_alarm_rate: float = 0.01, coverage_distance: float | None = None) -> None:
         self._examples: Examples | None = None
         self._labels: list[str] = []
         self._rows: dict[str, int] = {}
@@ -51,7 +44,7 @@ class SelectionWatch:
         self.pace = Pace(false_alarm_rate)
         self.recent = Recent()
         self.churn = {cause: {"added": 0, "removed": 0} for cause in CAUSES}
-        self._standing: Json | None = None  # what does not depend on the time of day
+        self.standing: Json | None = None  # what does not depend on the time of day
         self._compared: dict[str, tuple[object, Mass, Json]] = {}
 
     def taken(self, notice: Notice) -> None:
@@ -66,17 +59,17 @@ class SelectionWatch:
         self._watch_pace(notice, mass)
         self.mass, self.since = mass, notice.time
         self._take_members(notice)
-        self._standing = {**change, **self._fit(notice)}
+        self.standing = {**change, **self._fit(notice)}
 
     def document(self, now: int) -> Json | None:
         """The part of the status document; None before the first revision."""
-        if self._standing is None or self.mass is None:
+        if self.standing is None or self.mass is None:
             return None
         then: Json = {}
         for name, back in _HORIZONS:
             then |= self._against(name, back, now)
         return {
-            **self._standing,
+            **self.standing,
             **then,
             "churn": {cause: dict(counts) for cause, counts in self.churn.items()},
             "cost_trend": self.trend.per_hour(),
@@ -100,7 +93,8 @@ class SelectionWatch:
 
     def _take_examples(self, examples: Examples) -> None:
         self._examples = examples
-        self._labels = self._grouping(examples.ids, examples.vectors, examples.groups)
+        named = dict(zip(examples.ids, examples.groups, strict=True))
+        self._labels = group_targets(examples.ids, examples.vectors, named)
         self._rows = {name: row for row, name in enumerate(examples.ids)}
 
     def _watch_pace(self, notice: Notice, mass: Mass) -> None:
