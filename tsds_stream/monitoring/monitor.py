@@ -37,7 +37,6 @@ Watcher = Callable[[Json], None]  # is given each status document, in the monito
 
 _INTERVAL: Final = 1.0  # seconds between two status documents
 _FILE_EVERY: Final = 2  # documents: how often the file is written
-_SAVE_EVERY: Final = 60  # documents: how often what the watches have learnt is kept
 
 
 class Monitor:
@@ -136,8 +135,8 @@ class Monitor:
     def _watch(self) -> None:
         while not self._leaving.wait(self._interval):
             self._look()
+        self._watches.finish()
         self._look()
-        self._watches.save()
 
     def _look(self) -> None:
         """Make a document and give it away. Whatever fails here must not end the watching, let alone the stream."""
@@ -151,8 +150,6 @@ class Monitor:
             for watcher in self._watchers:
                 watcher(status)
             self._count += 1
-            if self._count % _SAVE_EVERY == 0:
-                self._watches.save()
         except Exception as error:  # noqa: BLE001 - it is told, and the next document may succeed
             self._log.error("monitoring failed", error=str(error), kind=type(error).__name__)
 
@@ -160,7 +157,6 @@ class Monitor:
         """The status document of this moment; only for the monitor's thread."""
         now = self._clock.now()
         numbers = self._statistics
-        self._watches.work(now)
         status: Json = {
             "format": FORMAT,
             "version": __version__,
@@ -179,7 +175,7 @@ class Monitor:
             "flow": flow_of(numbers, self._rate.at(now, numbers.documents_applied)),
             **parts_of(numbers, now),
             "sets": {
-                name: set_of(one, self._configs[name], self._watches.selection(name, now))
+                name: set_of(one, self._configs[name], self._watches.selection(name))
                 for name, one in sorted(numbers.sets.items())
             },
             "drift": self._watches.drift(),
