@@ -1,0 +1,93 @@
+"""Features of single documents whose means make a distribution comparable. All are frozen on the baseline."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from tsds_stream.selection.arithmetic import GRID, Float32, Float64, Int64
+
+FREQUENCIES: Final = 64
+RANK_STEPS: Final = 32
+BINS: Final = 10
+_PAIRED_ROWS: Final = 500  # of the baseline, for the median of distances
+
+
+def on_grid(features: Float64) -> Float64:
+    """Multiples of 2^-24, so that sums of up to 2^28 of them are exact, and what leaves a window leaves no residue."""
+    rounded: Float64 = np.rint(features / GRID) * GRID
+    return rounded
+
+
+class Fourier:
+    """Random Fourier features of a Gaussian kernel (Rahimi and Recht, 2007): their mean embeds a distribution.
+
+    The distance of two means estimates the maximum mean discrepancy, in time linear in the documents. The width of the
+    kernel is the median distance of pairs of baseline documents (1 when they are all equal).
+    """
+
+    def __init__(self, baseline: Float32, seed: int) -> None:
+        rows = baseline[:: max(1, len(baseline) // _PAIRED_ROWS)].astype(np.float64)
+        norms = (rows**2).sum(1)
+        squares = norms[:, None] + norms - 2.0 * (rows @ rows.T)
+        median = float(np.median(squares[np.triu_indices(len(rows), 1)])) if len(rows) > 1 else 0.0
+        self.width = median**0.5 if median > 1e-9 else 1.0
+        shape = (baseline.shape[1], FREQUENCIES)
+        self._waves = np.random.default_rng(seed).standard_normal(shape) / self.width
+
+    def __call__(self, vectors: Float32) -> Float64:
+        """(n, d) to (n, 2 FREQUENCIES)."""
+        phases = vectors.astype(np.float64) @ self._waves
+        waves: Float64 = np.concatenate([np.cos(phases), np.sin(phases)], 1) / FREQUENCIES**0.5
+        return waves
+
+
+class Ranks:
+    """Where values stand among those of the baseline, from 0 (below all) to 1 (above all), as ramps.
+
+    Ramp k rises from 0 to its full height while the rank passes the k-th of equal steps, so its mean over documents is
+    the area above their cumulative distribution within the step. Sums of absolute differences of these means are the
+    Wasserstein distance of the ranks, but for differences that change their sign within one step.
+    """
+
+    def __init__(self, baseline: Float64) -> None:
+        ordered = np.sort(baseline)
+        self._knots = np.unique(np.quantile(ordered, np.linspace(0, 1, 4 * RANK_STEPS + 1), method="nearest"))
+        below = np.searchsorted(ordered, self._knots, side="left")
+        upto = np.searchsorted(ordered, self._knots, side="right")
+        self._levels = (below + upto) / (2 * len(ordered))
+
+    def ranks(self, values: Float64) -> Float64:
+        return np.interp(values, self._knots, self._levels, left=0.0, right=1.0)
+
+    def __call__(self, values: Float64) -> Float64:
+        """(n,) to (n, RANK_STEPS)."""
+        passed = self.ranks(values)[:, None] * RANK_STEPS - np.arange(RANK_STEPS)
+        return np.clip(passed, 0.0, 1.0) / RANK_STEPS
+
+
+class Bins:
+    """Which of ten bins a value falls into; they held equal shares of the baseline (fewer where values repeat)."""
+
+    def __init__(self, baseline: Float64) -> None:
+        edges = np.unique(np.quantile(baseline, np.linspace(0, 1, BINS + 1)[1:-1]))
+        # A repeated value stands between two edges of its own, so that values below and above it are told apart.
+        repeated = [edge for edge in edges if (baseline == edge).mean() > 1 / BINS]
+        self._edges = np.unique([*edges, *np.nextafter(repeated, np.inf)])
+        self._shares = Shares(len(self._edges) + 1)
+
+    def __call__(self, values: Float64) -> Float64:
+        """(n,) to (n, at most 2 BINS)."""
+        return self._shares(np.searchsorted(self._edges, values, side="right"))
+
+
+class Shares:
+    """One column per group: 1 for the group that a document belongs to."""
+
+    def __init__(self, groups: int) -> None:
+        self._rows = np.eye(max(1, groups))
+
+    def __call__(self, numbers: Int64) -> Float64:
+        """(n,) to (n, groups)."""
+        return self._rows[numbers]
