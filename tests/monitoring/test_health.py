@@ -193,6 +193,14 @@ SENTENCES: list[tuple[Change, str]] = [
         "live, 1,240 documents/s, catching up: 17.0 GB wait; no revision yet",
     ),
     (
+        lambda s: (
+            s["flow"].update(lag={"bytes": 17_000_000_000.0}),
+            s["configuration"].update(follow=False),
+            s["sets"].clear(),
+        ),
+        "live, 1,240 documents/s, 17.0 GB are left; no revision yet",
+    ),
+    (
         lambda s: (s["flow"].update(last_read=0), s["sets"].clear()),
         "live, no document has come yet; no revision yet",
     ),

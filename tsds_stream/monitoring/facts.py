@@ -25,7 +25,9 @@ class Drift(NamedTuple):
 
 
 def speed(status: Json) -> str:
-    """`1,240 documents/s`."""
+    """`1,240 documents/s`; empty once it has ended."""
+    if status["process"]["phase"] == "stopped":
+        return ""
     return f"{rate(status['flow']['documents_per_second'])} documents/s"
 
 
@@ -39,8 +41,9 @@ def done(status: Json) -> str:
 
 def lag(status: Json) -> str:
     """`40 records wait`, with the time behind where it is worth a word; empty where nothing is known."""
-    left, behind = waiting(status["flow"]["lag"]), seconds_behind(status)
-    if left and behind is not None and behind >= _SHORTLY:
+    follow = status["configuration"]["follow"]
+    left, behind = waiting(status["flow"]["lag"], follow), seconds_behind(status)
+    if follow and left and behind is not None and behind >= _SHORTLY:
         return f"{left} ({duration(behind)} behind)"
     return left
 
@@ -87,7 +90,9 @@ def members(one: Json) -> str:
 
 
 def change(one: Json) -> str:
-    """`+7 -7`: the last one."""
+    """`+7 -7`: of the last revision; empty where this process has made none."""
+    if not one["last_added"] and not one["last_removed"]:
+        return ""
     return f"+{one['last_added']:,} -{one['last_removed']:,}"
 
 

@@ -46,13 +46,18 @@ def plural(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def waiting(lag: dict[str, float]) -> str:
-    """`40 records wait`, `1.2 MB wait`, `nothing waits`; empty where the source does not say."""
+def waiting(lag: dict[str, float], follow: bool = True) -> str:
+    """`40 records wait`, `1.2 MB wait`, `nothing waits`; empty where the source does not say.
+
+    Args:
+        follow: False: the stream has an end, and what is not read yet is the rest of it: `1.2 MB are left`.
+    """
+    many, one = ("wait", "waits") if follow else ("are left", "is left")
     if lag.get("records"):
-        return f"{amount(lag['records'])} record{' waits' if lag['records'] == 1 else 's wait'}"
+        return f"{amount(lag['records'])} record{f' {one}' if lag['records'] == 1 else f's {many}'}"
     if lag.get("bytes"):
-        return f"{size(lag['bytes'])} wait"
-    return "nothing waits" if "records" in lag or "bytes" in lag else ""
+        return f"{size(lag['bytes'])} {many}"
+    return f"nothing {one}" if "records" in lag or "bytes" in lag else ""
 
 
 def listed(words: list[str]) -> str:

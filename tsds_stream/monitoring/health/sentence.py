@@ -48,6 +48,8 @@ def _reading(status: Json, now: int) -> str:
 
 
 def _lag(status: Json) -> str:
+    if not status["configuration"]["follow"]:
+        return waiting(status["flow"]["lag"], follow=False)
     left, behind = waiting(status["flow"]["lag"]), seconds_behind(status)
     if not left or (behind is not None and behind <= _NEGLIGIBLE):
         return "nothing waiting" if left else ""
