@@ -12,13 +12,11 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from tests.cli_cases import ROOT, tsds
-from tests.monitoring.samples import sample
 from tsds_stream.engine.intake import REASONS as REJECTED
 from tsds_stream.engine.statistics import BOUNDS, STAGES, Phase
 from tsds_stream.fields import Reason
 from tsds_stream.monitoring.catalogue import GROUPS, METRICS, PREFIX, Metric
 from tsds_stream.monitoring.catalogue.labels import INEXACT, PHASE, REASON, STAGE
-from tsds_stream.monitoring.exposition import render
 from tsds_stream.selection.settings import Mode
 from tsds_stream.selection.standing import Standing
 from tsds_stream.summary import REASONS as INEXACT_REASONS
@@ -27,35 +25,6 @@ BASE_UNITS = ("seconds", "bytes", "ratio")
 RESERVED_ENDINGS = ("_count", "_sum", "_bucket", "_created")
 OTHER_UNITS = re.compile(r"(^|_)(ms|milliseconds|minutes|hours|days|kb|mb|kilobytes|megabytes|percent|age)(_|$)")
 OF_A_RECORD = {"id", "document", "document_id", "target", "target_id", "text", "key"}
-
-# What the status document has and Prometheus is not given, and why.
-LEFT_OUT = {
-    "format": "of the document itself",
-    "process/pid": "Prometheus tells instances apart by their address",
-    "process/exit": "words",
-    "embedder/error": "words",
-    "checkpoints/error": "words",
-    "configuration/follow": "whether a run ends by itself is seen when it has ended",
-    "configuration/monitoring": "in the configuration",
-    "flow/documents_per_second": "the rate of a counter",
-    "stages/*/count": "the sum of its buckets",
-    "latency/count": "the sum of its buckets",
-    "latency/recent": "quantiles of a histogram are computed by who asks for them",
-    "embedder/since": "when embedder_out became 1",
-    "publishing/transactions": "what commits_total counts",
-    "publishing/seconds": "the histogram of the stage publish has it",
-    "sets/*/last_added": "the increase of a counter",
-    "sets/*/last_removed": "the increase of a counter",
-    "sets/*/documents_seen": "documents_applied_total and documents_replayed_total count them",
-    "sets/*/calibrated": "the reason provisional says so",
-    "sets/*/watch/named_groups": "how groups came by their names is no measurement",
-    "drift/needed": "of the configuration, less what was looked at",
-    "drift/baseline/began": "no alarm or chart needs it",
-    "drift/baseline/ended": "no alarm or chart needs it",
-    "drift/false_alarm_rate": "in the configuration",
-    "history": "Prometheus keeps its own",
-    "events": "words",
-}
 
 
 def name_of(metric: Metric) -> str:
@@ -140,41 +109,6 @@ def test_every_reason_for_a_dead_letter_is_known():
     assert {code for code, _ in REJECTED.values()} <= set(get_args(Reason))
     assert set(REASON.values) == set(get_args(Reason)) | embedders
     assert len(REASON.values) == len(set(REASON.values))
-
-
-# -- everything that is measured is exported ----------------------------------------------------------------------
-
-
-def test_every_number_of_the_status_document_is_exported_or_left_out_for_a_reason():
-    plain = render(sample())[0]
-    hidden = set()
-    for path in numbers(sample()):
-        status = sample()
-        below: Any = status
-        for name in path[:-1]:
-            below = below[name]
-        below[path[-1]] = not below[path[-1]] if isinstance(below[path[-1]], bool) else (below[path[-1]] or 0) + 7
-        if render(status)[0] == plain:
-            hidden.add(pattern(path))
-    unexplained = {path for path in hidden if not any(f"{path}/".startswith(f"{known}/") for known in LEFT_OUT)}
-    assert unexplained == set()
-
-
-def numbers(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Where the document has numbers, apart from those in lists."""
-    if isinstance(value, dict):
-        for name, below in value.items():
-            yield from numbers(below, (*path, name))
-    elif isinstance(value, (int, float)) or value is None:
-        yield path
-
-
-def pattern(path: tuple[str, ...]) -> str:
-    """The path with a star where a name is one of many."""
-    names = list(path)
-    if names[0] in ("sets", "stages"):
-        names[1] = "*"
-    return "/".join(names)
 
 
 # -- the reference ------------------------------------------------------------------------------------------------

@@ -82,6 +82,8 @@ CHANGE: Final = Group(
                per_set("watch", "selection_drift", "statistic"), (TARGET_SET,)),
         Metric("selection_drift_threshold", "gauge", "", "How far it moves in an unchanged stream, hardly ever more.",
                per_set("watch", "selection_drift", "threshold"), (TARGET_SET,)),
+        Metric("selection_drift_ready", "gauge", "", "1 when there is enough evidence for a score.",
+               per_set("watch", "selection_drift", "ready"), (TARGET_SET,)),
         Metric("transport_cost_trend", "gauge", "", "Relative change of the transport cost per hour; growing is worse.",
                per_set("watch", "cost_trend"), (TARGET_SET,)),
         Metric("group_share_ratio", "gauge", "ratio",
