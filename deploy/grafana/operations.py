@@ -313,12 +313,13 @@ def _durable() -> list:
             "Time since the last publication",
             "Of anything: a revision, dead letters, positions. Unlike the heartbeat it grows in a quiet stream.",
             (age(of("tsds_stream_last_commit_timestamp_seconds")), "{{instance}}"),
+            (of("tsds_stream_publish_interval_seconds"), "least, as configured {{instance}}"),
             unit="s",
         ),
         series(
             "Publications",
-            "Per second; the configured interval bounds them. A failed one ends the process, which starts again and finds "
-            "out whether it took effect." + see("RevisionStale"),
+            "Per second; the configured interval bounds them. A failed one ends the process, which starts again and "
+            "finds out whether it took effect." + see("RevisionStale"),
             (rate("tsds_stream_commits_total"), "done {{instance}}"),
             (rate("tsds_stream_commit_failures_total"), "failed {{instance}}"),
             unit="ops",

@@ -311,7 +311,8 @@ def _drift() -> list:
         series("Thresholds", "What windows of an unchanged stream keep below, by resampling the baseline.",
                (of_drift("tsds_stream_stream_drift_threshold"), name), unit="none"),
         series("Ready", "1 when there is enough evidence for a score; before, no signal can raise an alarm.",
-               (of_drift("tsds_stream_stream_drift_ready"), name), unit="none", maximum=1),
+               (of_drift("tsds_stream_stream_drift_ready"), name),
+               (of_sets("tsds_stream_selection_drift_ready"), "selection {{target_set}}"), unit="none", maximum=1),
         series("Looked at", "Documents per second that are looked at for drift; [monitoring.drift] rate bounds it.",
                (f"rate({of('tsds_stream_drift_looked_at_documents_total')}[$__rate_interval])", "{{instance}}"),
                unit="ops"),
@@ -353,6 +354,8 @@ def _plan() -> list:
                (f"increase({of_sets('tsds_stream_selection_added_total')}[5m])", "{{target_set}}, came"),
                (f"increase({of_sets('tsds_stream_selection_removed_total')}[5m])", "{{target_set}}, left"),
                unit="short"),
+        series("Tokens asked for", "Only where a budget of tokens is configured.",
+               (of_sets("tsds_stream_selection_token_budget"), "{{target_set}}"), unit="short"),
     ]  # fmt: skip
 
 
