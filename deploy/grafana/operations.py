@@ -286,6 +286,14 @@ def _process() -> list:
             (f"increase({of('tsds_stream_embedder_outages_total')}[5m])", "{{instance}}"),
             unit="none",
         ),
+        series(
+            "Age of these figures",
+            "They are taken once per second. Older than some seconds: the process is suspended, or its machine is "
+            "overloaded." + see("Stalled"),
+            (f"time() - {of('tsds_stream_status_timestamp_seconds')}", "{{instance}}"),
+            unit="s",
+            line=thresholds.STATUS_SILENT,
+        ),
         rows_of(
             "What is running",
             "Versions. They differ between processes during an upgrade only.",
@@ -334,7 +342,8 @@ def _durable() -> list:
         series(
             "Time for a checkpoint",
             "Written in the background.",
-            (of("tsds_stream_checkpoint_duration_seconds"), "{{instance}}"),
+            (of("tsds_stream_checkpoint_duration_seconds"), "it took {{instance}}"),
+            (of("tsds_stream_checkpoint_interval_seconds"), "between two, as configured {{instance}}"),
             unit="s",
         ),
         series(
@@ -353,6 +362,12 @@ def _counts() -> list:
             "Per second.",
             (rate("tsds_stream_read_bytes_total"), "{{instance}}"),
             unit="Bps",
+        ),
+        series(
+            "Time since the last record",
+            "Grows while a stream is quiet, and while records wait and cannot be read." + see("SourceAbsent"),
+            (age(of("tsds_stream_last_read_timestamp_seconds")), "{{instance}}"),
+            unit="s",
         ),
         series(
             "Embedded",

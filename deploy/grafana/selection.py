@@ -354,6 +354,8 @@ def _plan() -> list:
                (f"increase({of_sets('tsds_stream_selection_added_total')}[5m])", "{{target_set}}, came"),
                (f"increase({of_sets('tsds_stream_selection_removed_total')}[5m])", "{{target_set}}, left"),
                unit="short"),
+        series("Short of the budget", "1 while fewer documents are selected than asked for." + see("ShortOfBudget"),
+               (of_sets("tsds_stream_selection_short_of_budget"), "{{target_set}}"), unit="none", maximum=1),
         series("Tokens asked for", "Only where a budget of tokens is configured.",
                (of_sets("tsds_stream_selection_token_budget"), "{{target_set}}"), unit="short"),
     ]  # fmt: skip
