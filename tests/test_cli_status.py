@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -265,22 +266,36 @@ def test_what_else_may_answer_is_no_answer(process: Process, tmp_path: Path):
     with_token = ["--token-file", tmp_path / "token"]
     for status, words, sentence in (
         (401, [], "wants a token: give --token-file FILE"),
-        (403, with_token, "does not accept this token"),
+        (401, with_token, "does not accept this token"),
+        (403, [], "refuses: Only names of this machine are answered to."),
         (404, [], "is not there (404)"),
         (500, [], "answers with HTTP status 500"),
         (302, with_token, "answers with HTTP status 302"),
         (200, [], "is not a status document of tsds-stream"),
     ):
         process.status, process.headers = status, {"Location": "http://127.0.0.1:9/"} if status == 302 else {}
+        process.body = b"Only names of this machine are answered to.\n"
         done = asked("--url", process.url, *words)
         assert (done.returncode, done.stdout) == (3, ""), status
         assert sentence in done.stderr
 
 
-def test_nobody_there_is_down(process: Process):
-    url = process.url
-    process.server_close()
-    done = asked("--url", url, "--json")
+def test_a_process_that_has_nothing_to_tell_yet_is_starting(process: Process):
+    process.status, process.body = 503, b"Nothing has come from the stream yet: it is starting.\n"
+    done = asked("--url", process.url)
+    assert (done.returncode, done.stdout.split(";")[0]) == (0, "Healthy: starting")
+
+
+def test_a_proxy_with_nothing_behind_it_is_down(process: Process):
+    process.status, process.body = 503, b"no upstream"
+    done = asked("--url", process.url)
+    assert (done.returncode, done.stdout.split(" behind ")[0]) == (2, "Down: nothing answers")
+
+
+def test_nobody_there_is_down():
+    with socket.create_server(("127.0.0.1", 0)) as place:
+        port = place.getsockname()[1]
+    done = asked("--url", f"127.0.0.1:{port}", "--json")
     assert done.returncode == 2
     assert "does not answer: connection refused" in json.loads(done.stdout)["health"]["sentence"]
 

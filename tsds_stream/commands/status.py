@@ -24,7 +24,7 @@ USAGE = "[--directory DIR | --url URL [--token-file FILE]] [--config FILE] [--js
 DESCRIPTION = (
     "Say whether a run is healthy, what is the matter if not, and what to do; then what it is doing. Looks into the "
     "state directory (of --directory, the configuration, or state/), or asks a running process by HTTP. Each name in "
-    "front of a warning is that of an alert, and of a section of the runbook."
+    "front of a warning is that of an alert, and of a section of deploy/RUNBOOK.md."
 )
 EXAMPLES = """\
 examples:

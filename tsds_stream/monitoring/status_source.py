@@ -18,11 +18,13 @@ from tsds_stream.lock import holder_of
 from tsds_stream.monitoring.health import Health, judge, judge_stored
 from tsds_stream.records import Json
 from tsds_stream.stored_state import lock_of
+from tsds_stream.terminal import snippet
 
 _FORMAT = 1
 _NAME = "status.json"
 _TIMEOUT = 5.0  # seconds
 _LARGEST = 64 * 2**20  # bytes
+_STARTING = "it is starting"  # says a process that has no document yet
 _LOOPBACK = ("localhost", "127.", "::1")
 
 
@@ -68,9 +70,7 @@ def look_at_url(url: str, token: str | None) -> Look:
             document, date = answer.read(_LARGEST + 1), answer.headers.get("Date")
     except HTTPError as error:
         with error:
-            if error.code == 503:  # it is up, and knows nothing to tell yet
-                return Look(None, Health("healthy", f"Healthy: starting; {address} has no status yet."), _now())
-            raise CommandError(_refused(address, error.code, token is not None), ExitStatus.INPUT) from None
+            return _refused(address, error, token is not None)
     except (URLError, OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         if isinstance(reason, TimeoutError):
@@ -118,14 +118,22 @@ def address_of(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
 
 
-def _refused(address: str, code: int, with_token: bool) -> str:
-    if code in (401, 403):
-        if with_token:
-            return f"{address} does not accept this token"
-        return f"{address} wants a token: give --token-file FILE, or set TSDS_STREAM_MONITORING__TOKEN"
-    if code == 404:
-        return f"{address} is not there (404): is this the address of [monitoring] listen?"
-    return f"{address} answers with HTTP status {code}, and not with a status document"
+def _refused(address: str, error: HTTPError, with_token: bool) -> Look:
+    """What an answer other than 200 means. Raises `CommandError` where it says nothing of the run."""
+    said = snippet(error.read(1000).decode(errors="replace"), 300)
+    if error.code == 503 and _STARTING in said:
+        return Look(None, Health("healthy", f"Healthy: starting; {address} has no status to tell yet."), _now())
+    if error.code in (502, 503, 504):  # of something in between
+        return Look(None, Health("down", f"Down: nothing answers behind {address} (HTTP status {error.code})."), _now())
+    why = {
+        401: "does not accept this token"
+        if with_token
+        else "wants a token: give --token-file FILE, or set TSDS_STREAM_MONITORING__TOKEN",
+        403: f"refuses: {said}",
+        404: "is not there (404): is this the address of [monitoring] listen?",
+    }
+    otherwise = f"answers with HTTP status {error.code}, and not with a status document"
+    raise CommandError(f"{address} {why.get(error.code, otherwise)}", ExitStatus.INPUT) from None
 
 
 def _nothing_in(root: Path) -> str:

@@ -54,7 +54,7 @@ def dead_letters(status: Json, now: int) -> Iterator[Warning]:
     before = value_before(status, "dead_letters", moment), value_before(status, "documents_read", moment)
     if before[0] is not None and before[1] is not None:
         letters, read = letters - before[0], read - before[1]
-    share = letters / max(read + letters, 1)
+    share = letters / max(read, letters, 1)
     if letters >= thresholds.DEAD_LETTERS_LEAST and share > thresholds.DEAD_LETTERS_SHARE:
         worst = sorted(flow["dead_letters"], key=lambda reason: -flow["dead_letters"][reason])[:3]
         lately = "lately" if before[0] is not None else "since the start"
