@@ -30,6 +30,8 @@ _OPERATORS: Final = (
     (promql.MatchOp.Re, "=~"),
     (promql.MatchOp.NotRe, "!~"),
 )
+_CHOOSING: Final = ("topk", "bottomk", "limitk", "limit_ratio")  # series stay as they are
+_CREATING: Final = ("label_replace", "label_join")
 _CHILDREN: Final = ("lhs", "rhs", "expr", "param", "args", "vector_selector")
 
 
@@ -62,13 +64,8 @@ def selectors(expression: str) -> list[Selector]:
 
 
 def labels_in(expression: str, recorded: Mapping[str, Collection[str]] | None = None) -> frozenset[str]:
-    """The labels that its result may have: those of all its metrics, or of the outermost `by`."""
-    node = promql.parse(expression)
-    while isinstance(node, promql.ParenExpr):
-        node = node.expr
-    if isinstance(node, promql.AggregateExpr) and (node.modifier is None or _keeps(node.modifier)):
-        return frozenset(node.modifier.labels if node.modifier else ())
-    return frozenset(_labels_below(node, recorded or {}))
+    """The labels that its result may have. Raises `ValueError` where it is no PromQL."""
+    return _labels_from(promql.parse(expression), recorded or {})
 
 
 def problems(expression: str, recorded: Mapping[str, Collection[str]] | None = None) -> list[str]:
@@ -84,8 +81,7 @@ def problems(expression: str, recorded: Mapping[str, Collection[str]] | None = N
         return [f"{expression}: {error}"]
     found = [f"{expression}: {problem}" for one in selectors(expression) for problem in _wrong_with(one, known)]
     for node in _nodes(tree):
-        asked = set(_labels_named_by(node))
-        strange = asked - _labels_below(node, known)
+        strange = _labels_named_by(node) - _labels_into(node, known)
         found += [f"{expression}: nothing there has the label {label}" for label in sorted(strange)]
     return found
 
@@ -124,27 +120,40 @@ def _labels_of(name: str, recorded: Mapping[str, Collection[str]]) -> frozenset[
     return OF_PROMETHEUS.get(name)
 
 
-def _labels_below(node: Any, recorded: Mapping[str, Collection[str]]) -> set[str]:
-    below: set[str] = set()
-    for one in _nodes(node):
-        if isinstance(one, promql.VectorSelector):
-            below |= _labels_of(one.name or "", recorded) or frozenset()
-        elif isinstance(one, promql.Call) and one.func.name in ("label_replace", "label_join"):
-            below.add(one.args[1].val)
-    return below
+def _labels_from(node: Any, recorded: Mapping[str, Collection[str]]) -> frozenset[str]:
+    """The labels that the result of a part of an expression may have."""
+    if isinstance(node, promql.VectorSelector):
+        return _labels_of(_selector(node).metric, recorded) or frozenset()
+    into, named = _labels_into(node, recorded), _labels_named_by(node)
+    if isinstance(node, promql.AggregateExpr):
+        if str(node.op) in _CHOOSING:
+            return into
+        return into - named if _is(node.modifier, promql.AggModifierType.Without) else into & named
+    if isinstance(node, promql.Call):
+        if node.func.name in _CREATING:
+            return into | {node.args[1].val}
+        return into - {"le"} if node.func.name == "histogram_quantile" else into
+    if isinstance(node, promql.BinaryExpr) and str(node.op) in ("and", "unless"):
+        return _labels_from(node.lhs, recorded)
+    return into
 
 
-def _labels_named_by(node: Any) -> Iterator[str]:
+def _labels_into(node: Any, recorded: Mapping[str, Collection[str]]) -> frozenset[str]:
+    """Those of everything directly below it."""
+    return frozenset[str]().union(*(_labels_from(child, recorded) for child in _children(node)))
+
+
+def _labels_named_by(node: Any) -> frozenset[str]:
     modifier = getattr(node, "modifier", None)
-    if isinstance(node, promql.AggregateExpr) and modifier is not None:
-        yield from modifier.labels
-    elif isinstance(node, promql.BinaryExpr) and modifier is not None:
-        yield from modifier.matching.labels if modifier.matching else ()
-        yield from modifier.group_labels or ()
+    if modifier is None:
+        return frozenset()
+    if isinstance(node, promql.AggregateExpr):
+        return frozenset(modifier.labels)
+    return frozenset([*(modifier.matching.labels if modifier.matching else ()), *(modifier.group_labels or ())])
 
 
-def _keeps(modifier: Any) -> bool:
-    return bool(modifier.type == promql.AggModifierType.By)
+def _is(modifier: Any, kind: Any) -> bool:
+    return modifier is not None and bool(modifier.type == kind)
 
 
 def _selector(node: Any) -> Selector:
@@ -159,8 +168,10 @@ def _selector(node: Any) -> Selector:
 def _nodes(node: Any) -> Iterator[Any]:
     """A node and everything below it."""
     yield node
-    for name in _CHILDREN:
-        below = getattr(node, name, None)
-        for child in below if isinstance(below, list) else [below]:
-            if child is not None:
-                yield from _nodes(child)
+    for child in _children(node):
+        yield from _nodes(child)
+
+
+def _children(node: Any) -> list[Any]:
+    below = [getattr(node, name, None) for name in _CHILDREN]
+    return [child for one in below for child in (one if isinstance(one, list) else [one]) if child is not None]

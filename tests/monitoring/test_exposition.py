@@ -63,12 +63,19 @@ def test_openmetrics_says_the_unit_and_ends():
 
 
 @pytest.mark.parametrize(
-    "accept", ["", "*/*", "text/html", "application/openmetrics-text;version=one", "a" * 10_000, ";;,,==;", "\x00é"]
+    "accept", ["", "*/*", "text/html", "text/plain;version=one;q=x", "a" * 10_000, ";;,,==;", "\x00é"]
 )
 def test_whoever_asks_for_nothing_known_gets_the_text_format(accept: str):
     body, content_type = render(sample(), accept)
     assert content_type == "text/plain; version=0.0.4; charset=utf-8"
     assert body == render(sample())[0]
+
+
+@pytest.mark.parametrize("version", ["one", "", "1.0.0.0.0", "-1", "9" * 5000, "1.0.0;escaping=allow-utf-8"])
+def test_a_version_that_is_none_is_answered_all_the_same(version: str):
+    body, content_type = render(sample(), f"application/openmetrics-text;version={version}")
+    assert body.endswith(b"# EOF\n") == content_type.startswith("application/openmetrics-text")
+    assert b"tsds_stream_revision{" in body
 
 
 @pytest.mark.parametrize("accept", ["", OPENMETRICS])

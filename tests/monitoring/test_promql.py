@@ -40,6 +40,7 @@ def test_what_exists_is_no_problem(expression: str):
         ('tsds_stream_lag_records{target_set="a"}', "has no label target_set; it has instance, job"),
         ('tsds_stream_phase{phase="alive"}', "never has phase='alive'; it can be starting, "),
         ('tsds_stream_phase{phase=~"live|replay"}', "never has phase='replay'"),
+        ("sum by (job) (sum by (instance) (tsds_stream_revision))", "the label job"),
         ("sum by (set) (tsds_stream_revision)", "nothing there has the label set"),
         ("tsds_stream_revision / on (group) tsds_stream_targets", "nothing there has the label group"),
         ("tsds_stream_revision * on (target_set) group_left (kind) tsds_stream_target_set_info", "the label kind"),
@@ -63,6 +64,10 @@ def test_a_recording_rule_keeps_the_labels_of_its_by_or_of_its_metrics():
     assert labels_in("sum by (le, stage) (rate(tsds_stream_stage_duration_seconds_bucket[5m]))") == {"le", "stage"}
     assert labels_in("rate(tsds_stream_dead_letters_total[5m])") == {"job", "instance", "reason"}
     assert labels_in("sum(tsds_stream_lag_records)") == frozenset()
+    assert labels_in("sum without (job) (tsds_stream_targets)") == {"instance", "target_set", "state"}
+    assert labels_in("topk(3, tsds_stream_revision)") == {"job", "instance", "target_set"}
+    assert labels_in("histogram_quantile(0.9, rate(tsds_stream_latency_seconds_bucket[5m]))") == {"job", "instance"}
+    assert labels_in("tsds_stream_lag_records and on (job) tsds_stream_revision") == {"job", "instance"}
 
 
 def test_variables_are_filled_in_by_their_whole_names():
