@@ -24,7 +24,7 @@ def test_a_run_that_holds_the_lock_is_judged_by_its_document():
 def test_a_run_that_was_killed_is_down_however_fresh_its_document():
     health = judge_stored(sample(), NOW + SECOND, None)
     assert health.state == "down"
-    assert health.sentence.startswith("Down: process 4711 ended without a word, it was last heard of 1 s ago.")
+    assert health.sentence.startswith("Down: process 4711 ended without a word; it was last heard of 1 s ago.")
     assert health.warnings[0].code == "stalled"
 
 

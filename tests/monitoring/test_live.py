@@ -63,7 +63,7 @@ def test_what_is_the_matter_stands_beneath_and_the_worst_first():
     lines = picture(failing())
     assert [line for line in lines if line.startswith("!")] == [
         "! The embedder has not answered for 9 minutes: http://embedder:8080 does not answer: connection refused.",
-        "! Falling behind: 1.2 million records wait, 14 minutes of them, and the lag grows.",
+        "! Falling behind: 1.2 million records wait (14 minutes behind), and the lag grows.",
         "! The last checkpoint could not be written: no space left on device: state/checkpoints; the newest one was",
     ]
     assert lines[-1] == "  and 8 more warnings; tsds-stream status says what to do"

@@ -21,7 +21,7 @@ def falling_behind(status: Json, now: int) -> Iterator[Warning]:
         return
     if lag_grows(status, now):
         lag = waiting(status["flow"]["lag"])
-        long = f", {duration(behind)} of them" if behind is not None else ""
+        long = f" ({duration(behind)} behind)" if behind is not None else ""
         sentence = f"Falling behind: {lag}{long}, and the lag grows."
         action = (
             "The stage that takes longest is the one to look at (stages on the status page): the embedder, the disk or "
@@ -57,7 +57,8 @@ def dead_letters(status: Json, now: int) -> Iterator[Warning]:
     share = letters / max(read, letters, 1)
     if letters >= thresholds.DEAD_LETTERS_LEAST and share > thresholds.DEAD_LETTERS_SHARE:
         worst = sorted(flow["dead_letters"], key=lambda reason: -flow["dead_letters"][reason])[:3]
-        lately = "lately" if before[0] is not None else "since the start"
+        window = f"of the last {duration(thresholds.DEAD_LETTERS_WINDOW)}"
+        lately = window if before[0] is not None else "since the start"
         told = f"{plural(int(letters), 'dead letter')}: {', '.join(worst)}"
         sentence = f"{share:.1%} of the records {lately} could not be used ({told})."
         action = (

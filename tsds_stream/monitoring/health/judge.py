@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tsds_stream.monitoring.health import flow, process, selection
 from tsds_stream.monitoring.health.sentence import doing
-from tsds_stream.monitoring.health.verdict import Health, Warning
+from tsds_stream.monitoring.health.verdict import Health, Warning, down, lowered
 
 if TYPE_CHECKING:
     from tsds_stream.records import Json
@@ -44,13 +44,12 @@ def judge(status: Json | None, now: int) -> Health:
         return Health("down", "Down: nothing is known of a run; none has begun, or it has not told its status yet.")
     failed = process.failure(status, now)
     if failed is not None:
-        return Health("down", f"Down: {failed.sentence} {failed.action}", (failed,))
+        return down(failed)
     warnings = sorted(_warnings(status, now), key=lambda one: one.severity != "critical")
     if not warnings:
         return Health("healthy", f"Healthy: {doing(status, now)}.")
-    first = warnings[0].sentence
     more = f" {_more(len(warnings) - 1)}" if len(warnings) > 1 else ""
-    return Health("degraded", f"Degraded: {first[:1].lower()}{first[1:]}{more}", tuple(warnings))
+    return Health("degraded", f"Degraded: {lowered(warnings[0].sentence)}{more}", tuple(warnings))
 
 
 def _warnings(status: Json, now: int) -> Iterator[Warning]:

@@ -18,14 +18,14 @@ def failure(status: Json, now: int) -> Warning | None:
     """Why nothing is selected or published any more; None while the process lives and its loop turns."""
     process = status["process"]
     if process["exit"]:
-        ended = f"the process ended {age(status['created'], now)}: {_closed(process['exit'])}"
+        ended = f"The process ended {age(status['created'], now)}: {_closed(process['exit'])}"
         action = "Do what the sentence says, then start it again: it goes on where it stopped."
         return Warning("stalled", "critical", ended, action)
     if process["phase"] == "stopped":
         return None
     silent = (now - status["created"]) / 1000
     if silent > thresholds.STATUS_SILENT:
-        sentence = f"nothing was heard from process {process['pid']} for {duration(silent)}: it is gone, or stuck."
+        sentence = f"Nothing was heard from process {process['pid']} for {duration(silent)}: it is gone, or stuck."
         action = (
             f"See whether process {process['pid']} still runs. If not, start it again: it goes on where it stopped. "
             "If so, its log says what it waits for; if that does not help, kill it and start it again."
@@ -35,7 +35,7 @@ def failure(status: Json, now: int) -> Warning | None:
     still = (now - max(process["ticked"], process["started"])) / 1000
     if still > (thresholds.STARTING_STALLED if starting else thresholds.LOOP_STALLED):
         done = "has been starting" if starting else "has not taken a step"
-        sentence = f"process {process['pid']} runs, but {done} for {duration(still)}."
+        sentence = f"Process {process['pid']} runs, but {done} for {duration(still)}."
         action = (
             "Its log says what it did last. Is a disk, a broker or the embedder hanging? Restart the process: it goes "
             "on where it stopped."

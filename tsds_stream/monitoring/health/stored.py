@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tsds_stream.monitoring import thresholds
 from tsds_stream.monitoring.health.judge import judge
-from tsds_stream.monitoring.health.verdict import Health, Warning
+from tsds_stream.monitoring.health.verdict import Health, Warning, down
 from tsds_stream.monitoring.wording import age, duration
 
 if TYPE_CHECKING:
@@ -29,18 +29,14 @@ def judge_stored(status: Json, now: int, holder: str | None) -> Health:
         )
     silent = (now - status["created"]) / 1000
     if silent > thresholds.STATUS_SILENT:
-        sentence = f"process {process['pid']} runs, but has not told its status for {duration(silent)}: it is stuck."
-        return _down(sentence, "Its log says what it did last. Restart it: it goes on where it stopped.")
+        sentence = f"Process {process['pid']} runs, but has not told its status for {duration(silent)}: it is stuck."
+        action = "Its log says what it did last. Restart it: it goes on where it stopped."
+        return down(Warning("stalled", "critical", sentence, action))
     return judge(status, now)
 
 
 def _killed(status: Json, now: int) -> Health:
-    sentence = (
-        f"process {status['process']['pid']} ended without a word, it was last heard of {age(status['created'], now)}."
-    )
+    heard = age(status["created"], now)
+    sentence = f"Process {status['process']['pid']} ended without a word; it was last heard of {heard}."
     action = "It was killed, or the machine went down. Start it again: it goes on where it stopped."
-    return _down(sentence, action)
-
-
-def _down(sentence: str, action: str) -> Health:
-    return Health("down", f"Down: {sentence} {action}", (Warning("stalled", "critical", sentence, action),))
+    return down(Warning("stalled", "critical", sentence, action))

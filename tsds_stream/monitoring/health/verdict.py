@@ -55,3 +55,13 @@ class Health:
             "sentence": self.sentence,
             "warnings": [{**asdict(one), "runbook": one.runbook} for one in self.warnings],
         }
+
+
+def down(why: Warning) -> Health:
+    """Nothing gets on, and this is why."""
+    return Health("down", f"Down: {lowered(why.sentence)} {why.action}", (why,))
+
+
+def lowered(sentence: str) -> str:
+    """The sentence as it stands behind a colon."""
+    return sentence[:1].lower() + sentence[1:]
