@@ -24,7 +24,7 @@ class DriftSettings(Table):
 
     enabled: bool = Field(True, description="look for drift of the stream and of the selection")
     rate: float = Field(
-        200.0, gt=0, description="documents per second that are looked at, at most; evenly spread over what arrives"
+        500.0, gt=0, description="documents per second that are looked at, at most; evenly spread over what arrives"
     )
     warmup: int = Field(1000, ge=0, description="documents looked at before the baseline begins")
     baseline: int = Field(5000, ge=100, description="documents of the baseline, which is frozen then")
@@ -34,7 +34,8 @@ class DriftSettings(Table):
         0.01,
         gt=0,
         lt=0.5,
-        description="how often an unchanged stream may raise an alarm: the thresholds follow from it and the baseline",
+        description="probability that any signal raises an alarm within the next ten long windows of documents of a "
+        "stream that does not change; the thresholds follow from it and the baseline",
     )
     baseline_file: Path | None = Field(
         None, description="compare with the baseline of another run: its file state/monitoring/drift.npz"
