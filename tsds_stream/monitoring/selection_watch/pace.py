@@ -6,7 +6,8 @@ between the two moments, divided by n/N, has the same distribution early and lat
 1, a little more where arrivals also move the probabilities of others, several times more when arrivals suit the
 target better than what came before, or when members leave in masses.
 
-A window lasts until the live documents have grown by a twentieth. The threshold is the prediction bound of Student's t
+A window lasts until the live documents have grown by a twentieth. While the selection is being filled (fewer live
+documents than twice those with mass) and while sigma is provisional there are no windows. The threshold is the prediction bound of Student's t
 for the logarithm of the pace of one more window, from those before it, at the share of windows that the configured rate
 of false alarms leaves.
 """
@@ -23,6 +24,7 @@ from tsds_stream.records import Json
 
 WINDOW: Final = 0.05  # growth of the live documents in one window
 LONGEST: Final = 0.10  # growth up to which a window is like the others: beyond, publications are too far apart
+CHOICE: Final = 2.0  # live documents per document with mass; with fewer the selection is being filled
 FEWEST: Final = 12  # windows before there is a threshold
 MOST: Final = 40  # windows that the threshold is taken from
 PER_DOUBLING: Final = log(2.0) / log(1.0 + WINDOW)  # windows while the live documents double
@@ -79,7 +81,7 @@ class Pace:
     def look(self, mass: Mass, effective_sample_size: float) -> None:
         """The mass of a new revision."""
         moved = None if self.start is None else total_variation(self.start, mass)
-        if moved is None or not self.live:
+        if moved is None or self.live < CHOICE * len(mass.words):
             self.restart(mass, forget=False)
             return
         growth = self.grown / self.live
