@@ -70,7 +70,8 @@ def test_a_healthy_run_in_words(state: Path):
     assert (done.returncode, done.stderr) == (0, "")
     assert lines[0].startswith("Healthy: live, 1,240 documents/s, nothing waiting; revision 42 of default published ")
     assert {line.split()[0] for line in lines[2:] if line} >= {"stream", "latency", "checkpoint", "drift", "default"}
-    assert lines[-1].split()[:2] == ["default", "42"]
+    assert [line.split()[:2] for line in lines[-6:-4]] == [["set", "revision"], ["default", "42"]]
+    assert lines[-1].split() == ["40", "minutes", "ago", "default", "2", "examples", "added,", "1", "withdrawn"]
     assert "\x1b" not in done.stdout
 
 

@@ -157,6 +157,7 @@ QUIET: dict[str, Change] = {
         one(s, short_of_budget=True, documents_seen=3000),
     ),
     "drift that is not sure yet": lambda s: drifts(s, 7.0, ready=False),
+    "a selection that is not known well enough": lambda s: watch(s, selection_drift={"score": 9.0, "ready": False}),
     "drift is not looked for": lambda s: s.update(drift={"state": "off"}),
     "the limit of memory is not known": lambda s: s["process"].update(memory_limit_bytes=None),
     "nothing has been published yet": lambda s: (

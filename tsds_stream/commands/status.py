@@ -52,6 +52,7 @@ ANSWERS: Final = {
     ExitStatus.INTERRUPTED: "interrupted",
 }
 _STYLES = {"healthy": "bold green", "degraded": "bold yellow", "down": "bold red"}
+_EVENTS = 3  # shown
 _EVERY = 2.0  # seconds between two looks
 
 
@@ -103,6 +104,10 @@ def show(status: Json | None, health: Health, now: int, page: Page) -> None:
             page.line("")
             headings = ["set", "revision", "published", "documents", "change", "targets", "drift", "exact"]
             page.table(headings, [_set_row(name, one, now) for name, one in status["sets"].items()], right=(1,))
+        if status["events"]:
+            page.line("")
+            events = [[age(one["time"], now), one["set"], one["text"]] for one in status["events"][:_EVENTS]]
+            page.table(["lately", "set", "what happened"], events)
 
 
 def _facts(status: Json, now: int) -> list[tuple[str, str]]:

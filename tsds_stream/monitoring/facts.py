@@ -120,5 +120,6 @@ def stream_drift(status: Json) -> Drift:
 
 def selection_drift(one: Json) -> Drift:
     """How unusual the changes of a selection are."""
-    score = ((one["watch"] or {}).get("selection_drift") or {}).get("score")
-    return Drift("") if score is None else Drift(f"{score:.1f}", score)
+    drift = (one["watch"] or {}).get("selection_drift") or {}
+    score = drift.get("score")
+    return Drift("") if score is None or not drift.get("ready", True) else Drift(f"{score:.1f}", score)

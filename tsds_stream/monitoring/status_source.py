@@ -16,12 +16,12 @@ import orjson
 from tsds_stream.exit_status import CommandError, ExitStatus
 from tsds_stream.lock import holder_of
 from tsds_stream.monitoring.health import Health, judge, judge_stored
+from tsds_stream.monitoring.status import FORMAT
+from tsds_stream.monitoring.status_file import NAME
 from tsds_stream.records import Json
 from tsds_stream.stored_state import lock_of
 from tsds_stream.terminal import snippet
 
-_FORMAT = 1
-_NAME = "status.json"
 _TIMEOUT = 5.0  # seconds
 _LARGEST = 64 * 2**20  # bytes
 _STARTING = "it is starting"  # says a process that has no document yet
@@ -43,7 +43,7 @@ class Look(NamedTuple):
 
 def look_at_directory(root: Path, now: int) -> Look:
     """What the state directory knows. Raises `CommandError` when it knows nothing."""
-    path = root / _NAME
+    path = root / NAME
     try:
         document = path.read_bytes()
     except FileNotFoundError:
@@ -94,10 +94,10 @@ def parsed(document: bytes, place: str) -> Json:
     form = found.get("format") if isinstance(found, dict) else None
     if not isinstance(form, int) or "process" not in found:
         raise CommandError(f"{place} is not a status document of tsds-stream", ExitStatus.INPUT)
-    if form != _FORMAT:
+    if form != FORMAT:
         version = found.get("version", "another version")
         raise CommandError(
-            f"{place} was written by tsds-stream {version} in format {form}, and this one reads format {_FORMAT}: use "
+            f"{place} was written by tsds-stream {version} in format {form}, and this one reads format {FORMAT}: use "
             "the same version for both",
             ExitStatus.INPUT,
         )
@@ -114,7 +114,7 @@ def address_of(url: str) -> str:
         usable = False
     if not usable:
         raise CommandError(f"--url: {url} is no address such as http://127.0.0.1:9464", ExitStatus.USAGE)
-    path = parts.path if parts.path.endswith(".json") else f"{parts.path.rstrip('/')}/{_NAME}"
+    path = parts.path if parts.path.endswith(".json") else f"{parts.path.rstrip('/')}/{NAME}"
     return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
 
 
@@ -140,7 +140,7 @@ def _nothing_in(root: Path) -> str:
     if not root.is_dir():
         return f"{root} does not exist; --directory names the state directory of a run, --url asks a running process"
     return (
-        f"{root} has no {_NAME}: no run has begun there, or it is not a state directory (--directory, or "
+        f"{root} has no {NAME}: no run has begun there, or it is not a state directory (--directory, or "
         "state.directory of the configuration)"
     )
 

@@ -91,7 +91,8 @@ def target_uncovered(name: str, one: Json) -> Iterator[Warning]:
     uncovered, active = (watch["uncovered"], one["targets_active"]) if watch else (0, 0)
     full = not one["short_of_budget"] or one["documents_seen"] >= 10 * (one["budget"] or 0)
     if active and full and uncovered / active > thresholds.UNCOVERED_SHARE:
-        sentence = f"{uncovered:,} of {plural(active, 'target')} of {name} have no selected document nearby."
+        have = "has" if uncovered == 1 else "have"
+        sentence = f"{uncovered:,} of {plural(active, 'target')} of {name} {have} no selected document nearby."
         action = (
             "The status page lists them with the nearest document. Is the stream without such documents, then say so "
             "to whoever feeds it; are the examples odd, withdraw them; is the budget small for so many, raise it."
@@ -102,7 +103,7 @@ def target_uncovered(name: str, one: Json) -> Iterator[Warning]:
 def selection_drift(name: str, one: Json) -> Iterator[Warning]:
     """What is selected has changed more than it usually does."""
     drift = (one["watch"] or {}).get("selection_drift") or {}
-    score = drift.get("score")
+    score = drift.get("score") if drift.get("ready", True) else None
     if score is not None and score >= thresholds.DRIFT_SCORE:
         sentence = f"The selection of {name} changes more than usual (score {score:.1f}, alarm at 1)."
         action = (
