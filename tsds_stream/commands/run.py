@@ -79,6 +79,8 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     level = "warning" if view.watched and "level" not in settings.logging.model_fields_set else settings.logging.level
     log = LineLog(level, settings.logging.format)
     with view, forwarded(log), Monitor(settings, log, watchers=[view.shown]) as monitor:
+        if view.watched and monitor.url is not None:
+            print(f"Status page: {monitor.url}", file=sys.stderr)
         engine = Engine.from_settings(settings, log=log, observer=monitor, progress=view.progress)
         status = engine.run()
     if view.watched:

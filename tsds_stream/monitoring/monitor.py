@@ -49,6 +49,9 @@ class Monitor:
         watchers: called with each document.
         interval: seconds between two documents.
 
+    Attributes:
+        url: of the status page, once it is entered; None: there is none.
+
     Raises (on entering):
         CommandError: the port cannot be had, or what serves it is not installed.
     """
@@ -62,6 +65,7 @@ class Monitor:
         watchers: Sequence[Watcher] = (),
         interval: float = _INTERVAL,
     ) -> None:
+        self.url: str | None = None
         self._settings = settings
         self._log = log
         self._clock = clock or SystemClock()
@@ -89,7 +93,8 @@ class Monitor:
             from tsds_stream.monitoring.child import Server
 
             self._server = Server(monitoring, self._state, self._log)
-            self._log.info("listening", url=self._server.start())
+            self.url = self._server.start()
+            self._log.info("listening", url=self.url)
         self._thread.start()
         return self
 
