@@ -68,11 +68,16 @@ def _compared(
     asked = median(one["scraped"]["scraper"]["per_second"] for one in results)
     ratio = [one["watched"]["wall"] / one["scraped"]["wall"] for one in results]
     work = [one["watched"]["cpu"] / one["scraped"]["cpu"] for one in results]
+    per_scrape = median(
+        (one["scraped"]["server_cpu"] - one["watched"]["server_cpu"]) / max(one["scraped"]["scraper"]["scrapes"], 1)
+        for one in results
+    )
     part.add(
         f"scraped {RATE:.0f} times a second, {what}, {count:,} documents",
         f"< {ALLOWED:.0%} of the throughput of the same run unscraped",
         f"{_spread(ratio)} of it ({rates['scraped']:,.0f} documents/s against {rates['watched']:,.0f}; processor "
-        f"time of the stream {_spread(work)}; {asked:.0f} scrapes/s reached)",
+        f"time of the stream {_spread(work)}; {asked:.0f} scrapes/s reached, "
+        f"{1000 * per_scrape:.1f} ms of the serving process each)",
         median(ratio) > 1 - ALLOWED,
     )
     ratio = [one["off"]["wall"] / one["watched"]["wall"] for one in results]

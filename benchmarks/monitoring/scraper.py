@@ -18,13 +18,13 @@ def main() -> None:
     port, rate = int(sys.argv[1]), float(sys.argv[2])
     times: list[float] = []
     sizes: set[int] = set()
-    failed = 0
+    failed = early = 0
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     print("ready", flush=True)
     began = due = time.perf_counter()
     while not select.select([sys.stdin], [], [], max(0.0, due - time.perf_counter()))[0]:
         due = max(due + 1 / rate, time.perf_counter() - 1)
-        asked = time.perf_counter()
+        start = time.perf_counter()
         try:
             connection.request("GET", "/metrics")
             answer = connection.getresponse()
@@ -34,15 +34,16 @@ def main() -> None:
             with suppress(OSError):
                 connection.close()
             continue
-        if answer.status != 200:
-            failed += 1
+        if answer.status != 200:  # before the first status document there is nothing to scrape
+            failed, early = failed + bool(times), early + (not times)
             continue
-        times.append(time.perf_counter() - asked)
+        times.append(time.perf_counter() - start)
         sizes.add(len(body))
     took = time.perf_counter() - began
     times.sort()
     quantiles = {f"p{share}_ms": round(1000 * times[len(times) * share // 100], 2) for share in (50, 99) if times}
-    told = {"scrapes": len(times), "failed": failed, "per_second": round(len(times) / took, 1), **quantiles}
+    asked = len(times) + early + failed
+    told = {"scrapes": len(times), "early": early, "failed": failed, "per_second": round(asked / took, 1), **quantiles}
     print(json.dumps({**told, "bytes": max(sizes, default=0)}), flush=True)
 
 
