@@ -13,7 +13,7 @@ import pytest
 
 from tests.kafka.daemon_cases import await_line, forker, kill, stop, with_documents, world
 from tests.kafka.world import World
-from tests.monitoring.prometheus import linted
+from tests.monitoring.prometheus import linted, stored
 from tests.monitoring.runs import watched_run
 from tsds_stream.monitoring.catalogue import METRICS, Json
 from tsds_stream.monitoring.exposition import render
@@ -27,7 +27,6 @@ WHEN_SOMETHING_FAILS = {
 }
 LAG_OF_KAFKA = {"lag_records", "lag_seconds", "partition_lag_records"}
 AFTER_A_RESTART = {"documents_replayed_total", "documents_backfilled_total"}
-
 
 # What the status document has and Prometheus is not given, and why.
 LEFT_OUT = {
@@ -88,8 +87,12 @@ def missing(documents: Iterable[Json]) -> set[str]:
 def test_a_run_on_files_sets_every_metric_that_files_can_set(seen: list[Json]):
     assert missing(seen) == LAG_OF_KAFKA
     assert unset(seen) == LAG_OF_KAFKA | WHEN_SOMETHING_FAILS | AFTER_A_RESTART | {"assigned_partitions"}
+
+
+def test_prometheus_takes_a_real_run_in_both_formats(seen: list[Json], tmp_path: Path):
     for status in (seen[0], seen[-1]):
         assert linted(render(status)[0]) == ""
+        assert stored(render(status, "application/openmetrics-text; version=1.0.0")[0], tmp_path) == ""
 
 
 def test_every_number_of_the_status_document_is_exported_or_left_out_for_a_reason(seen: list[Json]):
