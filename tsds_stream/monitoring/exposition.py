@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric as Family
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
@@ -28,17 +27,12 @@ def render(status: Json, accept: str = "") -> tuple[bytes, str]:
         encode, content_type = choose_encoder(accept)
     except (ValueError, TypeError):  # a version that is no number
         encode, content_type = choose_encoder("")
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Status(status))
-    return encode(registry), content_type
+    return encode(_Collected(status)), content_type
 
 
-class _Status(Collector):
+class _Collected(Collector):
     def __init__(self, status: Json) -> None:
         self._status = status
-
-    def describe(self) -> Iterable[Family]:
-        return ()  # or else registering would collect
 
     def collect(self) -> Iterator[Family]:
         return (family(metric, self._status) for metric in METRICS)
