@@ -31,7 +31,7 @@ BLOCKS: Final = (1, 2, 4, 8)  # chunks
 _STREAMS: Final = 100
 _LONGEST: Final = 1000  # chunks of a simulated stream beyond the first window; what is farther is extrapolated
 _STARTS: Final = 256  # blocks that are mixed
-_STILL_GROWING: Final = 1.15
+_STILL_GROWING: Final = 1.1
 _SCALES: Final = 4096
 _EULER: Final = 0.5772156649015329
 

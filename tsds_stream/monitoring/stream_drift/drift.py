@@ -22,6 +22,7 @@ from tsds_stream.monitoring.stream_drift.signals import (
 )
 from tsds_stream.records import Json
 from tsds_stream.selection.arithmetic import Float32, Int64
+from tsds_stream.selection.blas import one_blas_thread
 
 
 class StreamDrift:
@@ -82,6 +83,10 @@ class StreamDrift:
         """
         if vectors.shape != (len(lengths), self.dimension):
             raise ValueError(f"{len(lengths)} lengths and vectors of shape {vectors.shape} do not match")
+        with one_blas_thread():
+            self._add(vectors, lengths, now_ms)
+
+    def _add(self, vectors: Float32, lengths: Int64, now_ms: int) -> None:
         used = 0
         if not self.signals:
             used = min(len(vectors), max(0, self.options.warmup - self.looked_at))
@@ -198,9 +203,9 @@ class StreamDrift:
         shared = len(self.signals) * len(WINDOWS)
         probability = 1.0 - (1.0 - options.false_alarm_rate) ** (1.0 / shared)
         aim = Aim(options.windows, options.horizon, probability, options.seed)
-        block = block_length(next(signal for signal in self.signals if signal.name == "mean").baseline)
+        block = block_length(next(signal for signal in self.signals if signal.name == "mean").chunks)
         for signal in signals:
-            found = thresholds(signal.baseline, signal.measure, aim, block)
+            found = thresholds(signal.chunks, signal.measure, aim, block)
             signal.thresholds = {name: float(max(found[name], self._least(signal, name))) for name in WINDOWS}
 
     def _least(self, signal: Signal, window: str) -> float:

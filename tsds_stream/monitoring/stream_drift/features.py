@@ -11,6 +11,8 @@ from tsds_stream.selection.arithmetic import GRID, Float32, Float64, Int64
 FREQUENCIES: Final = 64
 RANK_STEPS: Final = 32
 BINS: Final = 10
+MOST_DIMENSIONS: Final = 512
+RIDGE: Final = 0.3
 _PAIRED_ROWS: Final = 500  # of the baseline, for the median of distances
 
 
@@ -41,6 +43,54 @@ class Fourier:
         phases = vectors.astype(np.float64) @ self._waves
         waves: Float64 = np.concatenate([np.cos(phases), np.sin(phases)], 1) / FREQUENCIES**0.5
         return waves
+
+
+class Standardised:
+    """Vectors in units of the spread of baseline documents: x (S + 0.3 s I)^(-1/2).
+
+    S is the covariance of the documents and s the mean of its diagonal, so that directions along which documents differ
+    anyway, topic by topic, count less than those in which nothing ever changed. Of more than 512 dimensions, 512 random
+    projections are used.
+    """
+
+    def __init__(self, documents: Float32, seed: int) -> None:
+        dimension = documents.shape[1]
+        self._projection: Float64 | None = None
+        if dimension > MOST_DIMENSIONS:
+            shape = (dimension, MOST_DIMENSIONS)
+            self._projection = np.random.default_rng(seed).standard_normal(shape) / MOST_DIMENSIONS**0.5
+        self._unit = _inverse_root(self._projected(documents))
+
+    def _projected(self, vectors: Float32) -> Float64:
+        rows = vectors.astype(np.float64)
+        return rows if self._projection is None else rows @ self._projection
+
+    def __call__(self, vectors: Float32) -> Float64:
+        """(n, d) to (n, min(d, 512))."""
+        rows: Float64 = self._projected(vectors) @ self._unit
+        return rows
+
+    def unseen(self, documents: Float32, folds: int = 4) -> Float64:
+        """Features of the documents of the baseline as if they were new.
+
+        Each of a few contiguous parts is standardised by the others: by their own covariance documents look closer to
+        one another than those that come later.
+        """
+        rows = self._projected(documents)
+        rows -= rows.mean(0)
+        parts = np.array_split(np.arange(len(rows)), folds)
+        return np.concatenate([rows[part] @ _inverse_root(np.delete(rows, part, axis=0)) for part in parts])
+
+
+def _inverse_root(rows: Float64) -> Float64:
+    """(S + 0.3 s I)^(-1/2); the identity where all rows are equal."""
+    covariance = np.atleast_2d(np.cov(rows, rowvar=False))
+    values, vectors = np.linalg.eigh(covariance)
+    shrunk = np.maximum(values, 0.0) + RIDGE * values.mean()
+    if shrunk.min() < 1e-12:
+        return np.eye(len(shrunk))
+    root: Float64 = (vectors / np.sqrt(shrunk)) @ vectors.T
+    return root
 
 
 class Ranks:

@@ -4,9 +4,9 @@
 |---|---|---|
 | distance | to the nearest target of a set, as a rank among the baseline's | Wasserstein |
 | groups | the group of that target | Jensen-Shannon |
-| length | characters | see `LENGTH_MEASURE` |
+| length | characters | population stability index |
 | embedding | random Fourier features of its vector | maximum mean discrepancy |
-| mean | its vector | distance of the means |
+| mean | its vector, in units of the spread of documents | distance of the means |
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import numpy as np
-
-from tsds_stream.monitoring.stream_drift.features import Bins, Fourier, Ranks, Shares, on_grid
+from tsds_stream.monitoring.stream_drift.features import Bins, Fourier, Ranks, Shares, Standardised, on_grid
 from tsds_stream.monitoring.stream_drift.measures import (
     JENSEN_SHANNON,
     MEAN_DISTANCE,
@@ -53,24 +51,21 @@ class Signal:
     Attributes:
         name, set: as in the status document; set is "" where it is of the stream.
         features: of documents, (n, F).
-        baseline: (k, F) means of the chunks of the baseline.
+        centre: (F,) mean over the baseline.
+        chunks: (k, F) means of the chunks of the baseline, as chunks that come later would look.
     """
 
     name: str
     set: str
     features: Callable[[Looked], Float64]
-    baseline: Float64
+    centre: Float64
+    chunks: Float64
     windows: RollingSums
     thresholds: dict[str, float] = field(default_factory=dict)
 
     @property
     def measure(self) -> Measure:
         return MEASURES[self.name]
-
-    @property
-    def centre(self) -> Float64:
-        mean: Float64 = self.baseline.mean(0)
-        return mean
 
     def add(self, documents: Looked) -> None:
         """Take in one chunk."""
@@ -113,27 +108,34 @@ def blank(name: str, of: str, window: str) -> Json:
 def stream_signals(baseline: Looked, options: DriftOptions) -> list[Signal]:
     """The signals that need no targets."""
     fourier, bins = Fourier(baseline.vectors, options.seed), Bins(baseline.lengths)
-    features: dict[str, Callable[[Looked], Float64]] = {
-        "length": lambda documents: bins(documents.lengths),
-        "embedding": lambda documents: fourier(documents.vectors),
-        "mean": lambda documents: documents.vectors.astype(np.float64),
-    }
-    return [_signal(name, "", features[name], baseline, options) for name in STREAM_SIGNALS]
+    standardised = Standardised(baseline.vectors, options.seed)
+    unseen = standardised.unseen(baseline.vectors)
+    return [
+        _signal("length", "", lambda documents: bins(documents.lengths), baseline, options),
+        _signal("embedding", "", lambda documents: fourier(documents.vectors), baseline, options),
+        _signal("mean", "", lambda documents: standardised(documents.vectors), baseline, options, unseen),
+    ]
 
 
 def set_signals(name: str, reference: Reference, baseline: Looked, options: DriftOptions) -> list[Signal]:
     """The signals of one target set."""
     ranks, shares = Ranks(baseline.nearest[name][0]), Shares(len(reference.labels))
-    features: dict[str, Callable[[Looked], Float64]] = {
-        "distance": lambda documents: ranks(documents.nearest[name][0]),
-        "groups": lambda documents: shares(documents.nearest[name][1]),
-    }
-    return [_signal(signal, name, features[signal], baseline, options) for signal in SET_SIGNALS]
+    return [
+        _signal("distance", name, lambda documents: ranks(documents.nearest[name][0]), baseline, options),
+        _signal("groups", name, lambda documents: shares(documents.nearest[name][1]), baseline, options),
+    ]
 
 
 def _signal(
-    name: str, of: str, features: Callable[[Looked], Float64], baseline: Looked, options: DriftOptions
+    name: str,
+    of: str,
+    features: Callable[[Looked], Float64],
+    baseline: Looked,
+    options: DriftOptions,
+    unseen: Float64 | None = None,
 ) -> Signal:
     found = on_grid(features(baseline))
-    chunks = found.reshape(-1, options.step, found.shape[1]).mean(1)
-    return Signal(name, of, features, chunks, RollingSums(found.shape[1], options.step, options.windows))
+    centre: Float64 = found.mean(0)
+    later = found if unseen is None else unseen
+    chunks: Float64 = later.reshape(-1, options.step, found.shape[1]).mean(1)
+    return Signal(name, of, features, centre, chunks, RollingSums(found.shape[1], options.step, options.windows))
