@@ -16,8 +16,7 @@ from types import TracebackType
 import pyte
 
 from tests.cli_cases import ROOT
-
-_PATIENCE = 60.0  # seconds; for slow and busy machines
+from tests.patience import PATIENCE
 
 
 class Screen:
@@ -71,7 +70,7 @@ class Screen:
 
     def wait(self, looks_right: Callable[[list[str]], bool]) -> list[str]:
         """Until the screen looks right; fails with the screen when it never does."""
-        end = time.monotonic() + _PATIENCE
+        end = time.monotonic() + PATIENCE
         while not looks_right(self.lines):
             assert time.monotonic() < end, "\n".join(self.lines)
             self._read()
@@ -83,7 +82,7 @@ class Screen:
 
     def ended(self) -> int:
         """Wait for the end of the process; its exit code."""
-        end = time.monotonic() + _PATIENCE
+        end = time.monotonic() + PATIENCE
         while self._read() or self.process.poll() is None:
             assert time.monotonic() < end, "\n".join(self.lines)
         return self.process.returncode
