@@ -102,25 +102,29 @@ class Journal:
         if not self._times_known:  # a replay may have brought other times
             self._note_all_times()
             self._times_known = True
-        deleted = {document.id: document.deleted for document in documents}  # the last record of an id counts
-        hit = deleted.keys() & self._members
-        self._departures += len(hit)
-        for name in hit:
-            if deleted[name]:
-                self._retracted.add(name)
-            else:
-                self._retracted.discard(name)
-        expiry = self._one.selector.expiry
-        if expiry is not None and hit:
-            stamps = {document.id: document.timestamp for document in documents if document.id in hit}
-            self._times.update((name, stamp) for name, stamp in stamps.items() if stamp is not None)
-            self._note_times(expiry, hit)
-        self._arrived.update(name for name, gone in deleted.items() if not gone)
+        ids = [document.id for document in documents]  # every document passes here: as little as possible for each
+        hit = self._members.intersection(ids)
+        if hit:
+            self._note_members({document.id: document for document in documents if document.id in hit})
+        self._arrived.update(ids)  # retracted ones, too: they will not be among those that enter
         if len(self._arrived) > self._tidy_at:
             names = list(self._arrived)
             held = self._one.selector.holds(names).tolist()
             self._arrived = {name for name, is_held in zip(names, held, strict=True) if is_held}
             self._tidy_at = max(_MOST_ARRIVALS, 2 * len(self._arrived))
+
+    def _note_members(self, last: Mapping[str, Document]) -> None:
+        """Members have come again or were retracted; their last records."""
+        self._departures += len(last)
+        for name, document in last.items():
+            if document.deleted:
+                self._retracted.add(name)
+            else:
+                self._retracted.discard(name)
+        expiry = self._one.selector.expiry
+        if expiry is not None:
+            self._times.update((name, one.timestamp) for name, one in last.items() if one.timestamp is not None)
+            self._note_times(expiry, last.keys())
 
     def targets_changed(self) -> None:
         """Targets or their groups are others."""

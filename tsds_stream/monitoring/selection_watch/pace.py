@@ -8,14 +8,14 @@ target better than what came before, or when members leave in masses.
 
 A window lasts until the live documents have grown by a twentieth. While the selection is being filled (fewer live
 documents than twice those with mass) and while sigma is provisional there are no windows. The threshold is the prediction bound of Student's t
-for the logarithm of the pace of one more window, from those before it, at the share of windows that the configured rate
+for the square root of the pace of one more window, from those before it, at the share of windows that the configured rate
 of false alarms leaves.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import exp, log, sqrt
+from math import log, sqrt
 from statistics import NormalDist, fmean, variance
 from typing import Final
 
@@ -28,7 +28,6 @@ CHOICE: Final = 2.0  # live documents per document with mass; with fewer the sel
 FEWEST: Final = 12  # windows before there is a threshold
 MOST: Final = 40  # windows that the threshold is taken from
 PER_DOUBLING: Final = log(2.0) / log(1.0 + WINDOW)  # windows while the live documents double
-_LOOKS: Final = 2.0  # a window is looked at before its end, too, which is worth less than one more look
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,10 @@ class Pace:
 
     def arrived(self, seen: int, departures: int, members: int) -> None:
         """The stream stands at `seen` documents, and so many members have departed, out of `members`."""
-        new = max(seen - self.seen, 0)
+        if seen < self.seen:  # the stream was begun anew
+            self.live, self.grown, self.start, self.pace, self.last, self.windows = 0.0, 0, None, None, None, []
+            self.seen = 0
+        new = seen - self.seen
         self.live = max(self.live + new - departures * self.live / max(members, 1), float(members))
         self.grown += new
         self.seen = seen
@@ -108,12 +110,12 @@ class Pace:
         usual = self.usual
         if len(usual) < FEWEST:
             return None
-        logarithms = [log(one.pace) for one in usual]
-        # So many independent changes vary at least by this, whatever a few windows have shown.
-        least = 1.0 / (1.0 + fmean(one.changes for one in usual))
-        spread = sqrt(max(variance(logarithms), least) * (1.0 + 1.0 / len(usual)))
-        level = self.rate / (PER_DOUBLING * _LOOKS)
-        return exp(fmean(logarithms) + student_quantile(1.0 - level, len(usual) - 1) * spread)
+        roots = [sqrt(one.pace) for one in usual]  # of counts, roots vary alike whatever their mean
+        # So many changes vary at least by this, if they are independent, whatever a few windows have shown.
+        least = fmean(one.pace for one in usual) / (4.0 * (1.0 + fmean(one.changes for one in usual)))
+        spread = sqrt(max(variance(roots), least) * (1.0 + 1.0 / len(usual)))
+        quantile = student_quantile(1.0 - self.rate / PER_DOUBLING, len(usual) - 1)
+        return (fmean(roots) + quantile * spread) ** 2
 
     def document(self) -> Json:
         """The larger pace of this window and the one before, against the threshold."""

@@ -38,7 +38,7 @@ def save(watch: SelectionWatch, path: Path) -> None:
 def load(watch: SelectionWatch, path: Path) -> bool:
     """Let a new watch go on where the saved one was; False, and nothing has changed, where that cannot be read."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         contents = orjson.loads(arrays["contents"].tobytes())
         if contents["format"] != FORMAT:
