@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.patience import PATIENCE
 from tsds_stream.durable import Data, Disk
 from tsds_stream.exit_status import CommandError, ExitStatus
 from tsds_stream.streams.dead_letters import read_dead_letters
@@ -225,7 +226,7 @@ class Forker:
     def close(self) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(10)
+        self._process.wait(PATIENCE)
         assert self._process.stdout is not None
         self._process.stdout.close()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.engine_fakes import CrashError, ListLog, MemorySink, MemorySource, WordEmbedder, World, vector_of
+from tests.patience import PATIENCE
 from tsds_stream.checkpoint import Checkpoint, CheckpointStore
 from tsds_stream.durable import Disk
 from tsds_stream.embedding.base import Embedder
@@ -145,7 +146,7 @@ def join_checkpoint_threads() -> None:
     """A dead process has no threads; here they are left to end."""
     for thread in threading.enumerate():
         if thread.name == "tsds-checkpoint":
-            thread.join(10.0)
+            thread.join(PATIENCE)
 
 
 def story(

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from tests.cli_cases import ROOT, tsds
+from tests.patience import PATIENCE
 from tsds_stream.exit_status import ExitStatus
 
 
@@ -38,7 +39,7 @@ def test_a_signal_while_it_still_waits_for_a_broker_ends_it_at_once(tmp_path: Pa
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        silent.settimeout(20)
+        silent.settimeout(PATIENCE)
         file = configuration(tmp_path, silent.getsockname()[1], "60s")
         command = [sys.executable, "-m", "tsds_stream", "run", "--config", str(file)]
         process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
@@ -46,7 +47,7 @@ def test_a_signal_while_it_still_waits_for_a_broker_ends_it_at_once(tmp_path: Pa
             connection, _ = silent.accept()  # it asks, and gets no answer
             with connection:
                 process.send_signal(signal.SIGTERM)
-                assert process.wait(5) == ExitStatus.OK
+                assert process.wait(PATIENCE) == ExitStatus.OK
         finally:
             process.kill()
             process.wait()

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.engine_fakes import ListLog, ManualClock, doc, gone
+from tests.patience import PATIENCE
 from tsds_stream.digests import digest_of
 from tsds_stream.engine.bounded_queue import BoundedQueue
 from tsds_stream.engine.clock import Every
@@ -39,7 +40,7 @@ def test_a_full_queue_makes_the_putting_thread_wait():
     putting.join(0.05)
     assert putting.is_alive()
     assert queue.get(0.0) == "a"
-    putting.join(5.0)
+    putting.join(PATIENCE)
     assert queue.get(0.0) == "b"
 
 
@@ -51,7 +52,7 @@ def test_bytes_bound_a_queue_too():
     putting.join(0.05)
     assert putting.is_alive()
     queue.close()
-    putting.join(5.0)
+    putting.join(PATIENCE)
     assert not putting.is_alive(), "closing sets who waits free"
 
 
@@ -224,10 +225,10 @@ PROGRAM = """
     stop = Stop()
     with stop_on_signals(stop):
         print("ready", flush=True)
-        stop.wait(10)
+        stop.wait(100)
         print("asked", stop.reason, flush=True)
         if sys.argv[1] == "slow":
-            time.sleep(10)
+            time.sleep(100)
 """
 
 
@@ -243,7 +244,7 @@ def test_a_first_signal_asks_to_leave(number):
     with started("quick") as process:
         process.send_signal(number)
         assert process.stdout.readline() == f"asked {number.name}\n"
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 def test_a_second_signal_leaves_at_once():
@@ -251,4 +252,4 @@ def test_a_second_signal_leaves_at_once():
         process.send_signal(signal.SIGTERM)
         assert process.stdout.readline() == "asked SIGTERM\n"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(5) == ExitStatus.INTERRUPTED
+        assert process.wait(50) == ExitStatus.INTERRUPTED

@@ -11,6 +11,7 @@ import pytest
 
 from tests.engine_fakes import CrashItem, Do, doc, gone, target
 from tests.engine_stories import CONFIG, EAGER, from_scratch, story
+from tests.patience import PATIENCE
 from tests.test_engine import TARGETS, lively, some_documents
 from tsds_stream.embedding.precomputed import PrecomputedEmbedder
 from tsds_stream.engine.checkpointing import Checkpointer
@@ -188,7 +189,7 @@ def test_what_was_read_again_is_kept_although_a_checkpoint_is_just_being_written
     options = replace(EAGER, checkpoint_interval=1e9)
     told = with_a_late_target(lively(300), 20, [*TARGETS, LATE], tmp_path, options=options)
     finished = threading.Event()
-    told.world.items.insert(100, Do(lambda: finished.wait(10.0)))  # documents come after it, too
+    told.world.items.insert(100, Do(lambda: finished.wait(PATIENCE)))  # documents come after it, too
     finish, start, busy = LateWork._finish, Checkpointer.start, Checkpointer.busy.fget
     looks, saved = iter([True, True]), []
 

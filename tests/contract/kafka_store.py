@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 
 from tests.contract.stores import Crash, Seen, Store
 from tests.kafka.topics import Topics
+from tests.patience import PATIENCE
 from tsds_stream.records import Json
 from tsds_stream.streams.base import Positions, Sink
 from tsds_stream.streams.kafka.client import Producer
@@ -85,14 +86,14 @@ class KafkaStore(Store):
             return self._producers[sink]
 
         sink = KafkaSink(
-            Connection(self._bootstrap, request_timeout=10.0, startup_timeout=20.0),
+            Connection(self._bootstrap, request_timeout=30.0, startup_timeout=60.0),
             transactional_id=self._id,
             group_id=self._id,
             selection=self._selection,
             revisions=self._revisions,
             dead_letters=self._letters,
             documents=self._documents,
-            transaction_timeout=20.0,
+            transaction_timeout=60.0,
             clients=Clients(producer=producer),
         )
         return sink
@@ -141,7 +142,7 @@ class KafkaStore(Store):
         found: dict[str, list[Message]] = {self._revisions: [], self._selection: [], self._letters: []}
         left = {(self._revisions, 0), (self._letters, 0), (self._selection, 0), (self._selection, 1)}
         consumer.assign([TopicPartition(topic, partition, 0) for topic, partition in left])
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while left:
             assert time.monotonic() < deadline, f"{left} did not end"
             for message in consumer.consume(1000, 0.02):

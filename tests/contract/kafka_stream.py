@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from tests.contract.streams import Put, Stream
 from tests.kafka.topics import Topics
+from tests.patience import PATIENCE
 from tsds_stream.codecs import Decoder
 from tsds_stream.streams.base import Positions, Source
 from tsds_stream.streams.kafka.connection import Connection
@@ -35,12 +36,12 @@ class KafkaStream(Stream):
     def disturb(self, lane: int) -> None:
         if self._other is None:
             self._other = Producer(self._settings | {"transactional.id": self._other_id})
-            self._other.init_transactions(20)
+            self._other.init_transactions(PATIENCE)
         self._other.begin_transaction()
         for name in ("never", "committed"):
             self._other.produce(self.topic, b'{"text": "of an aborted transaction"}', name.encode(), lane)
-        assert self._other.flush(20) == 0
-        self._other.abort_transaction(20)
+        assert self._other.flush(PATIENCE) == 0
+        self._other.abort_transaction(PATIENCE)
 
     def at_end(self, positions: Positions) -> bool:
         return bool(positions["documents"] == self._ends)
@@ -49,12 +50,12 @@ class KafkaStream(Stream):
         for one in records:
             value = {"new": json.dumps({"text": one.text}), "gone": None, "broken": one.text}[one.kind]
             self._producer.produce(self.topic, value, one.id.encode(), lane, on_delivery=self._arrived)
-        assert self._producer.flush(20) == 0
+        assert self._producer.flush(PATIENCE) == 0
 
     def _arrived(self, error: KafkaError | None, message: Message) -> None:
         assert error is None
         self._ends[str(message.partition())] = message.offset() + 1
 
     def _open(self) -> Source:
-        connection = Connection(self._bootstrap, request_timeout=10.0, startup_timeout=20.0)
+        connection = Connection(self._bootstrap, request_timeout=30.0, startup_timeout=60.0)
         return KafkaSource(connection, self.topic, Decoder(), max_document_bytes=1 << 20)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from tests.contract.streams import Put, Stream
+from tests.patience import PATIENCE
 from tsds_stream.streams.base import Batch, Positions, Source
 
 Counts = tuple[int, ...]  # records by lane
@@ -78,7 +79,7 @@ def read(
     Args:
         beside: called after every poll.
     """
-    deadline, more = time.monotonic() + 20, 3
+    deadline, more = time.monotonic() + PATIENCE, 3
     while more:
         assert time.monotonic() < deadline, f"{reading.counts} have come"
         batch = source.poll(limit, 0.02, until)

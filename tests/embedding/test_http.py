@@ -130,7 +130,7 @@ def test_openai_indexes_that_do_not_fit_are_not_guessed(
 @pytest.mark.parametrize("act", [servers.silent, servers.dripping])
 def test_a_server_that_does_not_finish_in_time_is_given_up(act: servers.Act, server: EmbeddingServer) -> None:
     server.script = [act]
-    settings = HttpSettings(url=server.url, timeout=0.1, retries=0, dimension=servers.DIMENSION)
+    settings = HttpSettings(url=server.url, timeout=1.0, retries=0, dimension=servers.DIMENSION)
     embedder = HttpEmbedder(settings)
     with pytest.raises(EmbedderUnavailable, match="Timeout"):
         embedder.embed(["a"])

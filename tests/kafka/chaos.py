@@ -95,7 +95,7 @@ class ThreeBrokers:
 
     def await_in_sync(self) -> None:
         for topic in [*self._topics, "__consumer_offsets", "__transaction_state"]:
-            self._cluster.await_in_sync(topic, timeout=60.0)
+            self._cluster.await_in_sync(topic)
 
 
 def aim_at(control: Path, call: str, when: str, nth: int = 1) -> None:

@@ -13,6 +13,7 @@ from tests.kafka.jars import chosen_version
 from tests.kafka.node import Node, free_port
 from tests.kafka.settings import INTERNAL, PLAIN, cluster_id, server_settings
 from tests.kafka.topics import Topics
+from tests.patience import PATIENCE
 
 NODES = (1, 2, 3)
 TRANSACTIONS = "__transaction_state"
@@ -84,10 +85,10 @@ class Cluster(Topics):
 
     def in_sync(self, topic: str) -> dict[int, set[int]]:
         """The nodes that have everything of each partition."""
-        listed = self.admin().list_topics(topic, timeout=30).topics[topic]
+        listed = self.admin().list_topics(topic, timeout=PATIENCE).topics[topic]
         return {number: set(partition.isrs) for number, partition in listed.partitions.items()}
 
-    def await_in_sync(self, topic: str, nodes: int = len(NODES), timeout: float = 30.0) -> None:
+    def await_in_sync(self, topic: str, nodes: int = len(NODES), timeout: float = PATIENCE) -> None:
         """Return when each partition has that many nodes in sync."""
         deadline = time.monotonic() + timeout
         while any(len(found) < nodes for found in self.in_sync(topic).values()):

@@ -91,9 +91,10 @@ class Witness:
 
     def stop(self) -> None:
         """Let go. Raises `AssertionError` with everything that was wrong."""
-        self._stop.set()
-        self._thread.join(30)
-        self._consumer.close()
+        if not self._stop.is_set():
+            self._stop.set()
+            self._thread.join(PATIENCE)
+            self._consumer.close()
         self.check()
 
     def check(self) -> None:

@@ -63,6 +63,7 @@ class Node:
         self.folder = folder
         self.version = version
         self.log = folder / "server.log"
+        self.took = 0.0  # seconds of the last start
         self._process: subprocess.Popen[bytes] | None = None
         self._read_from = 0
         folder.mkdir(parents=True, exist_ok=True)
@@ -115,8 +116,10 @@ class Node:
 
     def start(self, timeout: float = PATIENCE) -> None:
         """Start, also again on the same data and port, and wait until the server serves."""
+        began = time.monotonic()
         self.launch()
         self.await_ready(timeout)
+        self.took = time.monotonic() - began
 
     def kill(self) -> None:
         """SIGKILL: nothing is flushed, closed or said; what was suspended dies too."""

@@ -9,6 +9,7 @@ from typing import Any
 from confluent_kafka import Producer
 
 from tests.kafka.topics import Topics
+from tests.patience import PATIENCE
 from tests.streams.stories import Members, key_of, publication
 from tsds_stream.streams.kafka.connection import Connection
 from tsds_stream.streams.kafka.sink import KafkaSink
@@ -42,7 +43,7 @@ class Publishing:
 
     @property
     def connection(self) -> Connection:
-        return Connection(self.bootstrap, request_timeout=10.0, startup_timeout=20.0)
+        return Connection(self.bootstrap, request_timeout=30.0, startup_timeout=60.0)
 
     def open(self) -> None:
         """A new sink, as after a restart of the publisher."""
@@ -84,13 +85,13 @@ class Publishing:
         """Records that somebody began to write to the selection topic, and gave up."""
         settings = {"bootstrap.servers": self.bootstrap, "transactional.id": f"{self._id}-other", "log_level": 0}
         producer = Producer(settings)
-        producer.init_transactions(20)
+        producer.init_transactions(PATIENCE)
         producer.begin_transaction()
         for i in range(20):
             headers = [("revision", b"1"), ("point", key_of("a"))]
             producer.produce(self.selection, b'{"never": "committed"}', b"default/d%d" % i, headers=headers)
-        producer.flush(20)
-        producer.abort_transaction(20)
+        producer.flush(PATIENCE)
+        producer.abort_transaction(PATIENCE)
 
 
 def row_of(record: dict[str, Any]) -> tuple[Any, ...]:

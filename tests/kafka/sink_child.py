@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.patience import PATIENCE
 from tests.streams.kafka_publications import Story, positions
 from tsds_stream.records import DeadLetter
 from tsds_stream.streams.base import SinkError
@@ -30,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 class Child:
     """The process, seen from the test."""
 
-    def __init__(self, bootstrap: str, names: dict[str, str], call: str, nth: int, when: str, timeout: float = 20.0):
+    def __init__(self, bootstrap: str, names: dict[str, str], call: str, nth: int, when: str, timeout: float = 60.0):
         told = {"bootstrap": bootstrap, "names": names, "call": call, "nth": nth, "when": when, "timeout": timeout}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.kafka.sink_child", json.dumps(told)],
@@ -51,7 +52,7 @@ class Child:
 
     def ended(self) -> tuple[int, dict[str, Any], str]:
         """Exit status, what it said at its end (empty: nothing), and its standard error."""
-        out, errors = self.process.communicate(timeout=60)
+        out, errors = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, json.loads(out or "{}"), errors
 
 
@@ -82,7 +83,7 @@ def publish(told: dict[str, Any]) -> dict[str, Any]:
     active: list[bool] = []
     producer = stopping_producer(told["call"], told["nth"], told["when"], active)
     sink = KafkaSink(
-        Connection(told["bootstrap"], request_timeout=5, startup_timeout=20),
+        Connection(told["bootstrap"], request_timeout=5, startup_timeout=60),
         **told["names"],
         transaction_timeout=told["timeout"],
         clients=Clients(producer=producer),

@@ -18,6 +18,7 @@ from tests.kafka.proxy import PRODUCE, Proxy
 from tests.kafka.records import read, write
 from tests.kafka.shared import shared_broker
 from tests.kafka.topics import Topics
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.kafka
 
@@ -36,18 +37,18 @@ def test_kcat_reads_what_another_client_wrote(broker: Topics, fresh: Callable[[s
     name = broker.create_topic(fresh("one"))
     write(broker.bootstrap, name, [b"a", b"b"])
     command = [kcat, "-q", "-b", broker.bootstrap, "-C", "-e", "-o", "beginning", "-t", name]
-    done = subprocess.run(command, capture_output=True, timeout=30, check=True)
+    done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=True)
     assert done.stdout.split() == [b"a", b"b"]
 
 
-def test_a_killed_broker_is_back_within_ten_seconds_with_its_data(own_broker: Broker) -> None:
+def test_a_killed_broker_is_back_nearly_as_soon_as_it_was_started_first_with_its_data(own_broker: Broker) -> None:
     name = own_broker.create_topic("kept")
     write(own_broker.bootstrap, name, [b"before"])
     address = own_broker.bootstrap
-    killed = time.monotonic()
+    first = own_broker.node.took
     own_broker.kill()
     own_broker.start()
-    assert time.monotonic() - killed < 10
+    assert own_broker.node.took < first + 8.0, "it does not wait for the registration of the dead one, as others do"
     assert own_broker.bootstrap == address
     write(address, name, [b"after"])
     assert read(address, name, 2) == [b"before", b"after"]
@@ -57,12 +58,12 @@ def test_a_suspended_broker_answers_nothing_until_it_is_resumed(own_broker: Brok
     name = own_broker.create_topic("kept")
     producer = Producer({"bootstrap.servers": own_broker.bootstrap, "linger.ms": 0, "log_level": 0})
     producer.produce(name, b"first")
-    assert producer.flush(10) == 0
+    assert producer.flush(PATIENCE) == 0
     own_broker.suspend()
     producer.produce(name, b"second")
     assert producer.flush(0.5) == 1
     own_broker.resume()
-    assert producer.flush(10) == 0
+    assert producer.flush(PATIENCE) == 0
     assert read(own_broker.bootstrap, name, 2) == [b"first", b"second"]
     own_broker.stop()
     own_broker.start()
@@ -81,7 +82,7 @@ def test_workers_share_a_broker_that_ends_with_the_last_of_them(tmp_path: Path) 
         with shared_broker(tmp_path / "shared") as second:
             assert second == first
         socket.create_connection(("127.0.0.1", first["PLAINTEXT"])).close()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while (tmp_path / "shared" / "server" / "data").exists():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -101,5 +102,5 @@ def test_a_proxy_breaks_a_connection_at_the_request_that_was_chosen(tmp_path: Pa
         assert producer.flush(1) == 1
         assert read(broker.direct, name, 1) == [b"passes"]
         proxy.heal()
-        assert producer.flush(20) == 0
+        assert producer.flush(PATIENCE) == 0
         assert read(broker.bootstrap, name, 2) == [b"passes", b"delayed"]

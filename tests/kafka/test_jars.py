@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.kafka import jars
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -64,7 +65,7 @@ def run_without_java(folder: Path, **environment: str) -> subprocess.CompletedPr
     test = "tests/kafka/test_broker.py::test_topics_are_made_written_read_and_deleted"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={folder / 'base'}", test]
     surrounding = {**inherited, "PATH": "/nowhere", **environment}
-    return subprocess.run(command, cwd=ROOT, env=surrounding, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=ROOT, env=surrounding, capture_output=True, text=True, timeout=PATIENCE)
 
 
 def test_without_java_the_tests_are_skipped_and_one_line_says_what_to_install(tmp_path: Path) -> None:
@@ -85,9 +86,9 @@ def test_what_a_killed_process_had_started_is_killed_too() -> None:
         "child = subprocess.Popen(['sleep', '600'], start_new_session=True, stdout=subprocess.DEVNULL)\n"
         "reaper.watch(child.pid); print(child.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
     group = int(done.stdout)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while alive(group):
         assert time.monotonic() < deadline, "it lives"
         time.sleep(0.02)

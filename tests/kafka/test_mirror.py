@@ -18,6 +18,7 @@ from tests.kafka.shared import ROOT
 from tests.kafka.test_targets import opened, send
 from tests.kafka.test_view import awaited, view_of
 from tests.kafka.topics import Topics
+from tests.patience import PATIENCE
 from tests.streams.test_kafka_targets_fake import Lines, eventually
 from tsds_stream.cli import main
 from tsds_stream.streams.kafka import SelectionMirror
@@ -86,7 +87,7 @@ def kill_and_check(topics: Publishing, root: Path) -> None:
     mirror = mirror_of(topics, root)
     mirror.start()
     for name, number in topics.numbers.items():
-        assert mirror.wait_for(name, number, 20), mirror.problem
+        assert mirror.wait_for(name, number, PATIENCE), mirror.problem
     check(topics, root)
     eventually((root / "heartbeat.json").exists)
     mirror.stop()
@@ -109,7 +110,7 @@ def away_and_back(own_broker: Broker, topics: Publishing, root: Path) -> None:
     mirror.start()
     with view_of(topics) as view:
         awaited(view, topics, 1)
-        assert mirror.wait_for("other", 1, 20)
+        assert mirror.wait_for("other", 1, PATIENCE)
         assert len(reader.read()) == 1
         own_broker.kill()
         for _ in range(5):
@@ -122,8 +123,8 @@ def away_and_back(own_broker: Broker, topics: Publishing, root: Path) -> None:
             topics.publish({"default": sliding(n)})
         send(own_broker, examples, {"default/b": {"text": "b"}})
         awaited(view, topics, 4)
-        assert mirror.wait_for("default", 4, 20), mirror.problem
-        eventually(reader.changed, 20)
+        assert mirror.wait_for("default", 4, PATIENCE), mirror.problem
+        eventually(reader.changed, PATIENCE)
         assert [one.id for one in reader.read()] == ["a", "b"]
     mirror.stop()
     targets.close()

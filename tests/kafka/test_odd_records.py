@@ -12,6 +12,7 @@ from kafka.errors import CorruptRecordError
 from kafka.record.default_records import DefaultRecordBatch
 
 from tests.kafka.topics import Topics
+from tests.patience import PATIENCE
 from tsds_stream.codecs import Decoder
 from tsds_stream.records import DeadLetter, Document
 from tsds_stream.streams.kafka.client import Consumer
@@ -46,7 +47,7 @@ def test_a_header_whose_name_is_not_utf_8_stops_nothing(broker: Topics, fresh: C
     reader = KafkaSource(Connection(broker.bootstrap), topic, Decoder(), max_document_bytes=1000)
     documents: list[Document] = []
     letters: list[DeadLetter] = []
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PATIENCE
     while len(documents) + len(letters) < 4 and time.monotonic() < deadline:
         batch = reader.poll(100, 0.2)
         documents += batch.documents
@@ -75,7 +76,7 @@ def test_records_that_cannot_be_read_are_told_of_at_every_poll(
     monkeypatch.setattr(DefaultRecordBatch, "__next__", read)
     found: list[bytes | None] = []
     told: list[str] = []
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PATIENCE
     while len(found) < 3 and time.monotonic() < deadline:
         try:
             found += [record.value for records in consumer.poll(0.2, 100).values() for record in records]

@@ -11,6 +11,7 @@ import pytest
 
 from tests.kafka.feeder import Feeder
 from tests.kafka.topics import Topics
+from tests.patience import PATIENCE
 from tsds_stream.codecs import Decoder
 from tsds_stream.engine.past import PastSource
 from tsds_stream.streams.base import Positions
@@ -39,7 +40,7 @@ def test_a_second_reading_goes_on_in_the_partitions_that_the_first_one_had_pause
     until: Positions = {**positions, "documents": {str(number): offset for number, offset in middle.items()}}
     reached = {str(number): int(middle[number] * share) for number, share in enumerate(shares)}
     past = PastSource(source(), {**positions, "documents": reached})
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PATIENCE
     while not past.exhausted:
         batch = past.poll(1024, 0.1, until)
         assert time.monotonic() < deadline, f"no more comes after {batch.positions}"
@@ -56,7 +57,7 @@ def test_a_source_that_is_closed_keeps_nothing_of_what_it_had_fetched_ahead(
 
     def read_a_little() -> None:
         source = KafkaSource(Connection(broker.bootstrap), topic, Decoder(dimension=64), max_document_bytes=25_000)
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + PATIENCE
         while not source.poll(1, 0.1).documents:
             assert time.monotonic() < deadline
         held = tracemalloc.get_traced_memory()[0]

@@ -17,6 +17,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartiti
 
 from tests.cli_cases import tsds
 from tests.kafka.topics import Topics
+from tests.patience import PATIENCE
 from tsds_stream.codecs import Decoder, content_id
 from tsds_stream.exit_status import ExitStatus
 
@@ -30,7 +31,7 @@ def read(broker: Topics, topic: str) -> list[tuple[bytes | None, bytes | None]]:
     found = []
     for number in sorted(broker.leaders(topic)):
         consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING)])
-        deadline, ended = time.monotonic() + 20, False
+        deadline, ended = time.monotonic() + PATIENCE, False
         while not ended and time.monotonic() < deadline:
             for message in consumer.consume(1000, 0.2):
                 error = message.error()

@@ -12,6 +12,7 @@ from kafka import KafkaConsumer
 from kafka.net.sasl.oauth import AbstractTokenProvider
 
 from tests.kafka.security import KEY_PASSWORD, PASSWORD, USER, SecureBroker, token
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.kafka
 
@@ -41,7 +42,7 @@ def refusal(broker: SecureBroker, protocol: str, settings: dict[str, Any]) -> st
     client = {"bootstrap.servers": broker.addresses[protocol], "security.protocol": protocol, "log_level": 0}
     client |= {"error_cb": said.append, "ssl.ca.location": str(broker.keys.authority)}
     producer = Producer({**client, **settings})
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while not said and time.monotonic() < deadline:
         producer.poll(0.1)
     return " ".join([error.name() + " " + error.str() for error in said])
@@ -84,7 +85,7 @@ def test_what_is_forbidden_is_refused(secure_broker: SecureBroker, fresh: Callab
     client |= {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN"}
     client |= {"sasl.username": USER, "sasl.password": PASSWORD}
     producer = Producer(client)
-    assert name in producer.list_topics(name, timeout=10).topics
+    assert name in producer.list_topics(name, timeout=PATIENCE).topics
     secure_broker.forbid(name)
     answers: list[Any] = []
     producer.produce(name, b"", on_delivery=lambda error, _: answers.append(error))

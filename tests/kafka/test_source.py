@@ -15,6 +15,7 @@ from confluent_kafka.admin import NewPartitions
 
 from tests.kafka.broker import Broker
 from tests.kafka.topics import Topics
+from tests.patience import PATIENCE
 from tsds_stream.codecs import Decoder
 from tsds_stream.records import Document
 from tsds_stream.streams.base import Batch, Positions, SourceError
@@ -34,7 +35,7 @@ def source(caplog: pytest.LogCaptureFixture) -> Iterator[Open]:
     opened: list[KafkaSource] = []
 
     def open_source(bootstrap: str, topic: str, **options: Any) -> KafkaSource:
-        connection = Connection(bootstrap, request_timeout=10.0, startup_timeout=20.0)
+        connection = Connection(bootstrap, request_timeout=10.0, startup_timeout=60.0)
         opened.append(KafkaSource(connection, topic, Decoder(), **{"max_document_bytes": 1 << 20, **options}))
         return opened[-1]
 
@@ -58,13 +59,13 @@ def write(
         settings["transactional.id"] = f"other-{time.monotonic_ns()}"
     producer = Producer(settings)
     if commit is not None:
-        producer.init_transactions(20)
+        producer.init_transactions(PATIENCE)
         producer.begin_transaction()
     for key, value in records:
         producer.produce(topic, value, key, partition, headers=headers)
-    assert producer.flush(20) == 0
+    assert producer.flush(PATIENCE) == 0
     if commit is not None:
-        (producer.commit_transaction if commit else producer.abort_transaction)(20)
+        (producer.commit_transaction if commit else producer.abort_transaction)(PATIENCE)
 
 
 def named(names: str) -> list[tuple[bytes | None, bytes | None]]:
@@ -78,7 +79,7 @@ def ids(documents: Sequence[Document]) -> str:
 def read(reader: KafkaSource, enough: Callable[[Batch, list[Document]], bool], until: Positions | None = None) -> Any:
     """Poll until it is enough; the last batch and all documents."""
     documents: list[Document] = []
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         batch = reader.poll(500, 0.1, until)
         documents += batch.documents
@@ -89,7 +90,7 @@ def read(reader: KafkaSource, enough: Callable[[Batch, list[Document]], bool], u
 
 def until_error(reader: KafkaSource) -> str:
     """What polling ends with."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         try:
             reader.poll(500, 0.1)
@@ -154,7 +155,7 @@ def test_holes_of_compaction_are_passed_over(broker: Topics, source: Open, fresh
     write(broker.bootstrap, topic, [(b"b", None)])
     reader = source(broker.bootstrap, topic)
     end = 9
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         write(broker.bootstrap, topic, named("z"))
         end += 1
@@ -177,14 +178,14 @@ def test_retention_under_the_reader_is_an_error_or_an_accepted_gap(
     write(broker.bootstrap, topic, named("abcdef"))
     careful, content = source(broker.bootstrap, topic), source(broker.bootstrap, topic, accept_gap=True)
     for reader in (careful, content):
-        assert len(reader.poll(2, 5.0).documents) == 2
+        assert len(reader.poll(2, PATIENCE).documents) == 2
         reader.seek(reader.poll(1, 0.0).positions)  # drops what is fetched already
     at = careful.poll(1, 0.1).positions["documents"]["0"]
     state = {**careful.poll(1, 0.1).positions, "documents": {"0": 1}}
     for reader in (careful, content):
         reader.seek(state)
     admin = broker.admin()  # to be kept: without it the answer never comes
-    admin.delete_records([TopicPartition(topic, 0, 5)])[TopicPartition(topic, 0, 5)].result(20)
+    admin.delete_records([TopicPartition(topic, 0, 5)])[TopicPartition(topic, 0, 5)].result(PATIENCE)
     assert at > 1
     message = f"{topic}/0 has to be read from offset 1 on, and its log begins at 5: up to 4 records were deleted"
     assert message in until_error(careful)
@@ -237,7 +238,7 @@ def test_new_partitions_are_taken_up_within_seconds(broker: Topics, source: Open
     reader = source(broker.bootstrap, topic)
     read(reader, lambda _, documents: len(documents) == 2)
     admin = broker.admin()
-    admin.create_partitions([NewPartitions(topic, 3)])[topic].result(20)
+    admin.create_partitions([NewPartitions(topic, 3)])[topic].result(PATIENCE)
     write(broker.bootstrap, topic, named("cd"), partition=2)
     write(broker.bootstrap, topic, named("e"), partition=0)
     batch, documents = read(reader, lambda _, documents: len(documents) == 3)
@@ -268,7 +269,7 @@ def test_reading_rests_and_goes_on_in_another_thread(broker: Topics, source: Ope
                 reader.rest()
 
     with ThreadPoolExecutor(1) as thread:
-        thread.submit(poll).result(20)
+        thread.submit(poll).result(PATIENCE)
     assert seen == {(partition, offset) for partition in range(3) for offset in range(400)}
 
 
@@ -292,6 +293,6 @@ def test_a_broker_that_dies_under_the_reader_is_waited_for(own_broker: Broker, s
     batch, documents = read(reader, lambda _, documents: len(documents) == 2)
     assert ids(documents) == "de"
     assert batch.positions["documents"] == {"0": 3, "1": 2}
-    assert longest < 15.0, "the end of the run can interrupt it; two cores may be busy with other things"
+    assert longest < 30.0, "the end of the run can interrupt it; two cores may be busy with other things"
     own_broker.delete_topic(topic)
     assert "has been deleted" in until_error(reader), "it has gone on looking"

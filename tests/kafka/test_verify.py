@@ -21,6 +21,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from tests.cli_cases import ROOT, tsds
 from tests.kafka.test_produce import read
 from tests.kafka.topics import Topics
+from tests.patience import PATIENCE
 from tests.test_cli_state import sentence
 from tsds_stream.config import load_settings
 from tsds_stream.exit_status import ExitStatus
@@ -29,7 +30,6 @@ from tsds_stream.verification.report import Report
 from tsds_stream.verification.setting import open_setting
 
 pytestmark = pytest.mark.kafka
-SECONDS = 90.0
 COUNT = 1000  # records
 
 
@@ -51,15 +51,22 @@ class Place:
         """A record that nobody of us has written."""
         producer = Producer({"bootstrap.servers": self.broker.bootstrap, "log_level": 0})
         producer.produce(self.names[use], value, key, headers=headers or [])
-        assert producer.flush(30) == 0
+        assert producer.flush(PATIENCE) == 0
 
     def revisions(self, name: str = "default") -> list[dict]:
         """The records of one set."""
         records = [json.loads(value) for _, value in read(self.broker, self.names["revisions"])]
         return [record for record in records if record["set"] == name]
 
+    def await_more(self, known: int) -> int:
+        """How many revisions there are, when there are more than so many, or seem to be none to come."""
+        deadline = time.monotonic() + 2
+        while (found := len(self.revisions())) <= known and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return found
+
     def wait(self, done: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + PATIENCE
         while not done():
             assert time.monotonic() < deadline, "it takes too long"
             time.sleep(0.1)
@@ -134,13 +141,13 @@ def published(place: Place) -> list[Report]:
             feeder.join()
         finally:
             daemon.send_signal(signal.SIGTERM)
-            assert daemon.wait(SECONDS) == 0, (place.folder / "log").read_text()
+            assert daemon.wait(PATIENCE) == 0, (place.folder / "log").read_text()
     return reports
 
 
 def feed(place: Place) -> None:
     """Records over a few seconds: new ones, new versions, retractions, poison; and a late target."""
-    random = np.random.default_rng(12)
+    random, known = np.random.default_rng(12), 0
     producer = Producer({"bootstrap.servers": place.broker.bootstrap, "log_level": 0, "linger.ms": 5})
     for i in range(COUNT):
         name = f"d{int(random.integers(0, i + 1)) if i % 10 == 3 else i}".encode()
@@ -151,12 +158,12 @@ def feed(place: Place) -> None:
             value = None
         producer.produce(place.names["documents"], value, name)
         if i % 100 == 0:
-            producer.flush(30)
-            time.sleep(0.2)
+            producer.flush(PATIENCE)
+            known = place.await_more(known)
         if i == 500:
             late = json.dumps({"id": "late", "text": sentence(random)})
             place.send("targets", b"other/late", late.encode())
-    assert producer.flush(30) == 0
+    assert producer.flush(PATIENCE) == 0
 
 
 def kinds(report: Report) -> set[str]:

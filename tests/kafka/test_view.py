@@ -10,6 +10,7 @@ import pytest
 
 from tests.kafka.publishing import Publishing, rows, sliding
 from tests.kafka.topics import Topics
+from tests.patience import PATIENCE
 from tests.streams.test_kafka_targets_fake import eventually
 from tsds_stream.streams.kafka import SelectionView
 from tsds_stream.streams.kafka.errors import KafkaFailure
@@ -21,7 +22,7 @@ def view_of(topics: Publishing, name: str = "default", **options) -> SelectionVi
     return SelectionView(topics.connection, topics.selection, revisions=topics.revisions, set=name, **options)
 
 
-def awaited(view: SelectionView, topics: Publishing, number: int, seconds: float = 20.0) -> list[int]:
+def awaited(view: SelectionView, topics: Publishing, number: int, seconds: float = PATIENCE) -> list[int]:
     """Follow up to a revision; all that are shown on the way are exactly what was published."""
     shown: list[int] = []
     deadline = time.monotonic() + seconds
@@ -67,7 +68,7 @@ def test_views_show_whole_revisions_while_compaction_and_aborted_transactions_go
                 assert rows(found.documents) == topics.truth["default", shown[-1]]
             if len(shown) % 20 == 10:
                 with view_of(topics) as newcomer:
-                    first = newcomer.poll(10)
+                    first = newcomer.poll(PATIENCE)
                     assert first is not None
                     late.append(first.revision["revision"])
                     assert rows(first.documents) == topics.truth["default", late[-1]]

@@ -10,6 +10,8 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
+from tests.patience import PATIENCE
+
 # The library lets go of the address it began with when it has learned of the servers, and of what it asked there.
 _PASSING = (KafkaError._DESTROY_BROKER, KafkaError._TRANSPORT)
 
@@ -30,14 +32,14 @@ class Topics:
         self.made: list[str] = []
 
     def admin(self) -> AdminClient:
-        return AdminClient({"bootstrap.servers": self.direct, "log_level": 0, "socket.timeout.ms": 10000})
+        return AdminClient({"bootstrap.servers": self.direct, "log_level": 0, "socket.timeout.ms": 60000})
 
     def create_topic(
         self,
         name: str,
         partitions: int = 1,
         config: Mapping[str, object] | None = None,
-        timeout: float = 30.0,
+        timeout: float = PATIENCE,
     ) -> str:
         """Make a topic and return its name as soon as each of its partitions has a leader."""
         admin = self.admin()
@@ -59,12 +61,12 @@ class Topics:
             _check(deadline, f"topic {name} has partitions without a leader")
         return name
 
-    def add_partitions(self, name: str, total: int, timeout: float = 30.0) -> None:
+    def add_partitions(self, name: str, total: int, timeout: float = PATIENCE) -> None:
         """Let a topic have so many partitions."""
         admin = self.admin()
         _await(admin.create_partitions([NewPartitions(name, total)], operation_timeout=timeout))
 
-    def delete_topic(self, name: str, timeout: float = 30.0) -> None:
+    def delete_topic(self, name: str, timeout: float = PATIENCE) -> None:
         """Delete a topic and return when it is no longer listed."""
         admin = self.admin()
         _await(admin.delete_topics([name], operation_timeout=timeout, request_timeout=timeout))
@@ -73,11 +75,11 @@ class Topics:
             _check(deadline, f"topic {name} is still listed")
 
     def topic_names(self) -> set[str]:
-        return set(self.admin().list_topics(timeout=30).topics)
+        return set(self.admin().list_topics(timeout=PATIENCE).topics)
 
     def leaders(self, topic: str, admin: AdminClient | None = None) -> dict[int, int]:
         """Node that leads each partition, -1 where there is none; empty when there is no such topic."""
-        listed = (admin or self.admin()).list_topics(topic, timeout=30).topics.get(topic)
+        listed = (admin or self.admin()).list_topics(topic, timeout=PATIENCE).topics.get(topic)
         return {} if listed is None else {number: part.leader for number, part in listed.partitions.items()}
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 
+from tests.patience import PATIENCE
 from tsds_stream.selection.locks import ReadersWriterLock
-
-PATIENCE = 5.0
 
 
 def test_readers_share() -> None:

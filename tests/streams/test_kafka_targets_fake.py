@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.streams.kafka_log import LogReader, Topics
 from tsds_stream.codecs import Decoder
 from tsds_stream.streams.base import SourceError, SourceUnavailable
@@ -67,7 +68,7 @@ class World:
         return topic
 
 
-def eventually(happened, seconds: float = 5.0) -> None:
+def eventually(happened, seconds: float = PATIENCE) -> None:
     deadline = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < deadline

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import pytest
 
+from tests.patience import PATIENCE
 from tsds_stream.streams.kafka.watchdog import deadline
 
 
@@ -60,10 +60,8 @@ def test_a_process_that_hangs_ends_with_code_1_a_sentence_and_its_stacks():
         "def hangs(): threading.Event().wait()\n"
         "with deadline(1.3, 'publish'): hangs()\n"
     )
-    began = time.monotonic()
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 1
-    assert time.monotonic() - began < 10
     assert "no progress for 1 seconds while trying to publish: this process ends with code 1" in done.stderr
     assert "Timeout (0:00:01.3" in done.stderr
     assert "in hangs" in done.stderr
