@@ -81,12 +81,12 @@ class Story:
         meta = {} if source is None else {"source": source}
         self.bodies.update((name, Body(f"text of {name}", meta, {})) for name in ids)
         times = [None] * len(ids) if timestamps is None else timestamps
-        self.journal.applied([Document(name, timestamp=time) for name, time in zip(ids, times, strict=True)])
+        self.journal.applied([Document(name, timestamp=time) for name, time in zip(ids, times, strict=True)], list(ids))
 
     def remove(self, ids: Sequence[str]) -> None:
         """Retractions."""
         self.selector.remove(ids)
-        self.journal.applied([Document(name, deleted=True) for name in ids])
+        self.journal.applied([Document(name, deleted=True) for name in ids], [])
 
     def publish(self, after: int = SECOND) -> Notice | None:
         """What the engine does when a revision is due; the notice, if there is a new one."""

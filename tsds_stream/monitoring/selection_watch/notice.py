@@ -97,16 +97,16 @@ class Journal:
         self._new_examples = True
         self._all_vectors = bool(self._members)  # a restart: who is nearest to whom is not known
 
-    def applied(self, documents: Sequence[Document]) -> None:
-        """The selectors have taken these records, which were not seen before."""
+    def applied(self, documents: Sequence[Document], held: Sequence[str]) -> None:
+        """The selectors have taken these records, which were not seen before, and hold some of them."""
         if not self._times_known:  # a replay may have brought other times
             self._note_all_times()
             self._times_known = True
-        ids = [document.id for document in documents]  # every document passes here: as little as possible for each
-        hit = self._members.intersection(ids)
+        # Every document of the stream passes here: as little as possible for each.
+        hit = self._members.intersection([document.id for document in documents])
         if hit:
             self._note_members({document.id: document for document in documents if document.id in hit})
-        self._arrived.update(ids)  # retracted ones, too: they will not be among those that enter
+        self._arrived.update(held)
         if len(self._arrived) > self._tidy_at:
             names = list(self._arrived)
             held = self._one.selector.holds(names).tolist()

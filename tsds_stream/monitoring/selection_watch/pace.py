@@ -7,9 +7,9 @@ between the two moments, divided by n/N, has the same distribution early and lat
 target better than what came before, or when members leave in masses.
 
 A window lasts until the live documents have grown by a twentieth. While the selection is being filled (fewer live
-documents than twice those with mass) and while sigma is provisional there are no windows. The threshold is the prediction bound of Student's t
-for the square root of the pace of one more window, from those before it, at the share of windows that the configured rate
-of false alarms leaves.
+documents than twice those with mass) and while sigma is provisional there are no windows. The threshold is the
+prediction bound of Student's t for the square root of the pace of one more window, from those before it, at the share
+of windows that the configured rate of false alarms leaves.
 """
 
 from __future__ import annotations

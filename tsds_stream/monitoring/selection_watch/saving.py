@@ -63,14 +63,14 @@ def load(watch: SelectionWatch, path: Path) -> bool:
     return True
 
 
-def _arrays(watch: SelectionWatch) -> tuple[dict[str, NDArray[Any]], Json]:
+def _arrays(watch: SelectionWatch) -> tuple[dict[str, Any], Json]:
     """Masses are kept once, however many names they have."""
     masses: dict[int, Mass] = {}
     for one in (watch.mass, watch.pace.start, *watch.horizons.kept.values()):
         if one is not None:
             masses[id(one)] = one
     number = {key: k for k, key in enumerate(masses)}
-    arrays: dict[str, NDArray[Any]] = {}
+    arrays: dict[str, Any] = {}
     for k, mass in enumerate(masses.values()):
         arrays |= {f"words_{k}": mass.words, f"members_{k}": mass.members}
         arrays[f"p_{k}"] = mass.probabilities.astype(np.float32)
