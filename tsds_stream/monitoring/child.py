@@ -21,6 +21,7 @@ _STARTS_WITHIN: Final = 120.0  # seconds, on a machine that is busy
 _GIVEN: Final = 0.5  # seconds that a document may take
 _PATIENCE: Final = 30.0  # seconds without reading anything after which a process counts as stuck
 _PAUSE: Final = 10.0  # seconds between two starts
+_CLIENT_PATIENCE: Final = 15.0  # seconds that a client may take to send a request, and again to read the answer
 _SHORTEST_TOKEN: Final = 16
 _NEEDED: Final = ("waitress", "prometheus_client")
 
@@ -35,6 +36,7 @@ class Server:
         state: the state directory, from which explanations are drawn.
         patience: seconds without reading after which the process counts as stuck.
         pause: seconds between two starts, at least.
+        client_patience: seconds that a client may take to send a request, and again to read the answer.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Server:
         clock: Callable[[], float] = monotonic,
         patience: float = _PATIENCE,
         pause: float = _PAUSE,
+        client_patience: float = _CLIENT_PATIENCE,
     ) -> None:
         self._settings = settings
         self._state = state
@@ -53,6 +56,7 @@ class Server:
         self._clock = clock
         self._patience = patience
         self._pause = pause
+        self._client_patience = client_patience
         self._configuration: Json = {}
         self._child: ChildProcess | None = None
         self._began = clock()
@@ -70,6 +74,7 @@ class Server:
             "token": token_of(self._settings),
             "state": str(self._state.resolve()),
             "parent": os.getpid(),
+            "client_patience": self._client_patience,
         }
         child = self._spawn()
         try:

@@ -11,14 +11,16 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import orjson
 
 from tsds_stream.logs import LineLog, Log
 from tsds_stream.monitoring.serve.calm import CalmLog
 from tsds_stream.monitoring.serve.newest import Newest
-from tsds_stream.records import Json
+
+if TYPE_CHECKING:
+    from tsds_stream.records import Json
 
 _LOOK_ROUND: Final = 0.5  # seconds
 
@@ -64,7 +66,7 @@ def _begin(configuration: Json, newest: Newest, log: Log) -> None:
 
     def serve() -> None:
         try:
-            serve_for_ever(application, sockets, connections, log)
+            serve_for_ever(application, sockets, connections, configuration["client_patience"], log)
         except Exception as error:  # noqa: BLE001 - it is told, and a new process takes over
             log.error("status server failed", error=str(error), kind=type(error).__name__)
         os._exit(1)

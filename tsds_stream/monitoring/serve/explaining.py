@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tsds_stream.records import Json
-
 if TYPE_CHECKING:
+    from tsds_stream.records import Json
     from tsds_stream.selection.selector import Selector
     from tsds_stream.stored_state import StoredState
 

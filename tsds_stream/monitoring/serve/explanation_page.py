@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tsds_stream.monitoring.page import Html, layout, tag
 from tsds_stream.monitoring.page.formatting import absolute, machine_time
 from tsds_stream.monitoring.serve.explaining import Explained
 from tsds_stream.monitoring.wording import age
-from tsds_stream.records import Json
+
+if TYPE_CHECKING:
+    from tsds_stream.records import Json
 
 
 def as_json(explained: Explained) -> Json:

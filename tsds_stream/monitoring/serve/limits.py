@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Sequence
 from socket import socket
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from waitress import wasyncore  # type: ignore[import-untyped]
 from waitress.adjustments import Adjustments  # type: ignore[import-untyped]
@@ -24,9 +24,9 @@ from tsds_stream.monitoring.serve.calm import Forwarder
 
 THREADS: Final = 4
 LARGEST_HEADER: Final = 16 * 1024  # bytes, with the address that is asked for
-PATIENCE: Final = 15.0  # seconds for sending a request, and again for reading the answer
-CROWDED_PATIENCE: Final = 3.0  # the same when most connections are taken
 _CROWDED: Final = 0.75  # of the connections
+_HASTE: Final = 0.2  # of the patience is left when it is crowded
+_LOOK_ROUND: Final = 0.5  # seconds
 _AT_ONCE: Final = 64  # connections that are accepted before the others are looked at
 
 
@@ -58,6 +58,10 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]
 
     channel_class = _Channel
 
+    def __init__(self, *arguments: Any, patience: float, **more: Any) -> None:
+        self._patience = patience
+        super().__init__(*arguments, **more)
+
     def handle_accept(self) -> None:
         """Accept all that wait, up to a number, instead of one."""
         for _ in range(_AT_ONCE):
@@ -67,29 +71,34 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]
                 return
 
     def maintenance(self, now: float) -> None:
+        """Nothing: it is called while events are being collected, and a number of a descriptor that is closed then
+        may be that of a new connection when they are handled. `close_late` is called in between.
+        """
+
+    def close_late(self) -> None:
         """Close connections whose time is over."""
         crowded = len(self._map) >= _CROWDED * self.adj.connection_limit
-        limit = monotonic() - (CROWDED_PATIENCE if crowded else PATIENCE)
+        limit = monotonic() - (_HASTE * self._patience if crowded else self._patience)
         for channel in list(self.active_channels.values()):
             if channel.since < limit and not channel.requests:
                 channel.handle_close()  # marking it would wait until the client reads
 
 
-def serve_for_ever(application: Callable[..., object], sockets: Sequence[socket], connections: int, log: Log) -> None:
+def serve_for_ever(
+    application: Callable[..., object], sockets: Sequence[socket], connections: int, patience: float, log: Log
+) -> NoReturn:
     """Answer HTTP on listening sockets.
 
     Args:
         application: a WSGI application.
         connections: at the same time; the others wait.
+        patience: seconds for sending a request, and again for reading the answer.
     """
     _forward(log)
     settings = Adjustments(
         sockets=list(sockets),
         threads=THREADS,
         connection_limit=connections,
-        asyncore_use_poll=True,
-        asyncore_loop_timeout=1,
-        cleanup_interval=1,
         max_request_header_size=LARGEST_HEADER,
         max_request_body_size=1024,
         clear_untrusted_proxy_headers=False,  # they tell who is not on this machine
@@ -100,10 +109,20 @@ def serve_for_ever(application: Callable[..., object], sockets: Sequence[socket]
     dispatcher = ThreadedTaskDispatcher()
     dispatcher.set_thread_count(THREADS)
     shared: dict[int, object] = {}
-    for one in sockets:
-        place = (one.family, one.type, one.proto, one.getsockname())
-        _Server(application, shared, True, one, dispatcher, settings, place, bind_socket=False)
-    wasyncore.loop(timeout=1, map=shared, use_poll=True)
+    servers = [
+        _Server(
+            application, shared, True, one, dispatcher, settings, (one.family, one.type, one.proto, one.getsockname()),
+            False, patience=patience,
+        )
+        for one in sockets
+    ]  # fmt: skip
+    looked = 0.0
+    while True:
+        wasyncore.loop(timeout=_LOOK_ROUND, map=shared, use_poll=True, count=1)
+        if monotonic() - looked > _LOOK_ROUND:
+            looked = monotonic()
+            for server in servers:
+                server.close_late()
 
 
 def _forward(log: Log) -> None:

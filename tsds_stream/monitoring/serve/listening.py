@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Final
 
-_MANY: Final = 4096  # descriptors wanted
+_MANY: Final = 2048  # descriptors wanted
+_OTHERS: Final = 128  # that are not of connections
 _BACKLOG: Final = 1024
 
 
@@ -67,7 +68,7 @@ def room_for_connections() -> int:
     wanted = _MANY if hard == resource.RLIM_INFINITY else min(_MANY, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    return max(16, wanted // 2)
+    return max(wanted - _OTHERS, wanted // 2)
 
 
 def _why(error: OSError, listen: str) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable
 from time import monotonic
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
 
-from tsds_stream.records import Json
+if TYPE_CHECKING:
+    from tsds_stream.records import Json
+
 
 _FRESH: Final = 1.0  # seconds that an answer with ages in it is given again
 

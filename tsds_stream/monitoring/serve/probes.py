@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tsds_stream.monitoring.serve.newest import Newest
 from tsds_stream.monitoring.thresholds import LOOP_STALLED, STARTING_STALLED
 from tsds_stream.monitoring.wording import duration
-from tsds_stream.records import Json
+
+if TYPE_CHECKING:
+    from tsds_stream.records import Json
 
 _PHASES = {
     "starting": "the state is being restored",

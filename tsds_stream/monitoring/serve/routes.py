@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from http import HTTPStatus
 from time import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import orjson
 from prometheus_client.exposition import choose_encoder
 
 from tsds_stream.monitoring.exposition import render as render_metrics
-from tsds_stream.monitoring.health import judge
+from tsds_stream.monitoring.health import Health, judge
 from tsds_stream.monitoring.page import asset, join, layout, tag
 from tsds_stream.monitoring.page import render as render_page
 from tsds_stream.monitoring.serve.answers import Answer, Headers, Request, page, said
@@ -20,7 +20,9 @@ from tsds_stream.monitoring.serve.explanation_page import as_json, as_page
 from tsds_stream.monitoring.serve.newest import Kept, Newest
 from tsds_stream.monitoring.serve.probes import alive, lacking
 from tsds_stream.monitoring.serve.security import Access
-from tsds_stream.records import Json
+
+if TYPE_CHECKING:
+    from tsds_stream.records import Json
 
 Route = Callable[[Request], Answer]
 
@@ -36,6 +38,7 @@ _WHY_NO_TEXT: Final = (
     "Texts of documents are shown on the machine itself, when [monitoring] listen is an address of this machine only, "
     "or with the bearer token, where one is configured."
 )
+_STARTING: Final = Health("healthy", "Healthy: starting; nothing has come from the stream yet.")
 _CHALLENGE: Final = (("WWW-Authenticate", 'Bearer realm="tsds-stream", Basic realm="any name, and the token"'),)
 _LATER: Final = (("Retry-After", "5"),)
 
@@ -129,8 +132,8 @@ class Routes:
             now = self._now()
             shown = status if status is None or allowed else without_texts(status)
             why = "" if allowed else _WHY_NO_TEXT
-            html = render_page(shown, judge(status, now), now, allow_text=allowed, why_no_text=why)
-            return html.encode(errors="replace")
+            health = _STARTING if status is None and alive(self._newest)[0] else judge(status, now)
+            return render_page(shown, health, now, allow_text=allowed, why_no_text=why).encode(errors="replace")
 
         return Answer(self._kept.get(("page", allowed), make), "text/html; charset=utf-8")
 
