@@ -37,12 +37,14 @@ class Intake:
         self._keeper = keeper
         self._clock = clock
         self._statistics = statistics
+        self.held: list[str] = []  # of the last batch, ids that a selector holds
         self._event_time = any(one.config.ttl is not None for one in sets)
 
     def apply(self, batch: Prepared) -> list[DeadLetter]:
         """Apply a batch; what the selectors would not take."""
         in_order = not all(one.selector.calibrated for one in self._sets)
         letters: list[DeadLetter] = []
+        self.held = []
         for retracted, positions in runs(batch.documents, in_order=in_order):
             if retracted:
                 self._retract([batch.documents[i].id for i in positions])
@@ -80,6 +82,7 @@ class Intake:
             self._statistics.sets[one.name].admitted += report.admitted
         self._statistics.duplicates += duplicates
         self._keep(documents, held)
+        self.held += [ids[i] for i in held]
         if not rejected:
             return []
         now = self._clock.now()

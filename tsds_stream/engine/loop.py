@@ -165,7 +165,7 @@ class Loop:
                     self._statistics.stages["select"].observe(self._clock.monotonic() - began)
                     self._statistics.last_read = self._clock.now()
                     self._measuring.applied(batch)
-                    self._observer.applied(batch)
+                    self._observer.applied(batch, self._parts.intake.held)
                 self._stale |= late.look(self._positions)
                 if late.step(live_waits=batch is not None, patience=self._patience(pipeline)):
                     self._stale = True

@@ -116,9 +116,9 @@ class Monitor:
         """As `Observer`."""
         self._watches.began(sets)
 
-    def applied(self, batch: Prepared) -> None:
+    def applied(self, batch: Prepared, held: Sequence[str]) -> None:
         """As `Observer`."""
-        self._watches.applied(batch)
+        self._watches.applied(batch, held)
 
     def targets_changed(self, one: TargetSet) -> None:
         """As `Observer`."""

@@ -81,10 +81,10 @@ class Watches:
         self._work.put(lambda: self._begin(references, dimension))
         self._thread.start()
 
-    def applied(self, batch: Prepared) -> None:
-        """Live documents have reached the selectors."""
+    def applied(self, batch: Prepared, held: Sequence[str]) -> None:
+        """Live documents have reached the selectors, which hold some of them."""
         for journal in self._journals.values():
-            journal.applied(batch.documents)
+            journal.applied(batch.documents, held)
         if not self._journals or self._work.qsize() > _MOST_WAITING:
             return
         places = self._sampler.take(len(batch.documents)).tolist()

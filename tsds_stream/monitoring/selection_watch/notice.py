@@ -109,8 +109,8 @@ class Journal:
         self._arrived.update(held)
         if len(self._arrived) > self._tidy_at:
             names = list(self._arrived)
-            held = self._one.selector.holds(names).tolist()
-            self._arrived = {name for name, is_held in zip(names, held, strict=True) if is_held}
+            still = self._one.selector.holds(names).tolist()
+            self._arrived = {name for name, is_held in zip(names, still, strict=True) if is_held}
             self._tidy_at = max(_MOST_ARRIVALS, 2 * len(self._arrived))
 
     def _note_members(self, last: Mapping[str, Document]) -> None:
