@@ -180,7 +180,7 @@ BAD = {
     "a length that is none": (b"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
     "two lengths": (b"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxy", 400),
     "an encoding that nobody knows": (b"GET / HTTP/1.1\r\nTransfer-Encoding: x\r\n\r\n", 501),
-    "a header that goes on": (b"GET / HTTP/1.1\r\nX: y\r\n z\r\n\r\n", 404),
+    "a header that goes on": (b"GET / HTTP/1.1\r\nX: y\r\n z\r\n\r\n", 200),
     "a header with an end in it": (b"GET / HTTP/1.1\r\nX: y\rZ: z\r\n\r\n", 400),
     "an ending that is none": (b"GET / HTTP/1.1\nX: y\n\n", None),
     "nothing": (b"\r\n\r\n", None),
@@ -190,7 +190,7 @@ BAD = {
 
 @pytest.mark.parametrize("words", BAD)
 def test_what_is_no_request_is_refused(served_once: Served, words: str):
-    said, _ = BAD[words]
+    said, expected = BAD[words]
     with connect(served_once.url) as one:
         try:
             one.sendall(said)
@@ -199,8 +199,8 @@ def test_what_is_no_request_is_refused(served_once: Served, words: str):
             pass  # it has heard enough
         answer = all_of(one)
     status = int(answer.split()[1]) if answer else None
-    assert status in (None, 200, 400, 404, 405, 411, 413, 431, 501)
-    assert b"Traceback" not in answer
+    # Whoever still writes when the other side closes may not see what it said.
+    assert status == expected or (status is None and len(said) > 100_000)
     assert is_answered_soon(served_once)
 
 

@@ -16,6 +16,7 @@ from tests.monitoring.samples import NOW, Json, failing, sample, two_sets
 from tests.monitoring.serve.asking import Reply
 from tests.monitoring.serve.conftest import TOKEN
 from tsds_stream.monitoring.health import judge
+from tsds_stream.monitoring.serve import routes as routes_module
 from tsds_stream.monitoring.serve.app import Application
 from tsds_stream.monitoring.serve.explaining import (
     CannotExplainError,
@@ -176,6 +177,24 @@ def test_metrics_come_in_both_formats():
     assert get("/metrics", accept=wanted) == answer
     assert not get("/metrics").body.endswith(b"# EOF\n")
     assert get("/metrics", accept="application/openmetrics-text;version=x").status == 200
+    assert get("/metrics", accept=f"application/openmetrics-text;version={'9' * 10_000}").status == 200
+
+
+def test_clients_cannot_make_up_formats_that_are_rendered_anew(monkeypatch: pytest.MonkeyPatch):
+    rendered: list[str] = []
+    render = routes_module.render_metrics
+    monkeypatch.setattr(
+        routes_module, "render_metrics", lambda status, accept: rendered.append(accept) or render(status, accept)
+    )
+    get = site(sample())
+    kinds = {
+        get("/metrics", accept=f"{name};version={major}.{minor};escaping={escaping}").headers["content-type"]
+        for name in ("application/openmetrics-text", "text/plain", "text/html")
+        for major in range(3)
+        for minor in range(30)
+        for escaping in ("underscores", "allow-utf-8", "x")
+    }
+    assert len(kinds) == len(rendered) == 2
 
 
 def test_before_the_first_document_there_is_little_to_say():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from math import inf
 from socket import socket
 from time import monotonic
 from typing import Any, Final, NoReturn
@@ -49,6 +50,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
 
     def service(self) -> None:
         """Answer; the time for reading the answer begins then."""
+        self.since = inf
         super().service()
         self.since = monotonic()
 

@@ -40,6 +40,7 @@ _WHY_NO_TEXT: Final = (
 )
 _STARTING: Final = Health("healthy", "Healthy: starting; nothing has come from the stream yet.")
 _CHALLENGE: Final = (("WWW-Authenticate", 'Bearer realm="tsds-stream", Basic realm="any name, and the token"'),)
+_OPENMETRICS: Final = "application/openmetrics-text"
 _LATER: Final = (("Retry-After", "5"),)
 
 
@@ -95,11 +96,9 @@ class Routes:
     def _metrics(self, request: Request) -> Answer:
         if self._newest.snapshot is None:
             return _nothing_yet(request)
-        try:
-            _, kind = choose_encoder(request.accept)
-        except (ValueError, TypeError):  # a version that is no number
-            _, kind = choose_encoder("")
-        return Answer(self._kept.get(("metrics", kind), lambda status: render_metrics(status or {}, kind)[0]), kind)
+        accept = _format(request.accept)
+        _, kind = choose_encoder(accept)
+        return Answer(self._kept.get(("metrics", kind), lambda status: render_metrics(status or {}, accept)[0]), kind)
 
     def _healthz(self, request: Request) -> Answer:
         good, sentence = alive(self._newest)
@@ -175,6 +174,15 @@ def _without_texts(one: Json) -> Json:
         if watch.get(field)
     }
     return {**one, "watch": {**watch, **lists}}
+
+
+def _format(accept: str) -> str:
+    """One of two headers that ask for the same as this one: clients may think of any number of versions."""
+    try:
+        _, kind = choose_encoder(accept)
+    except (ValueError, TypeError):  # a version that is no number
+        return ""
+    return f"{_OPENMETRICS}; version=1.0.0" if kind.startswith(_OPENMETRICS) else ""
 
 
 def _not_found(request: Request) -> Answer:
