@@ -96,7 +96,7 @@ def _build(folder: Path, small: bool) -> None:
     started = time.perf_counter()
     packages = {name: domain for name, domain in PACKAGES.items() if not small or domain in TARGETS}
     try:
-        archives = _fetch(packages)
+        archives = fetch(packages)
         domains = dict(zip(packages.values(), _read(list(archives.values())), strict=True))
         origin: dict[str, object] = {
             "kind": "Debian packages",
@@ -118,7 +118,7 @@ def _build(folder: Path, small: bool) -> None:
     _say(f"corpus ready after {origin['seconds to build']} s")
 
 
-def _fetch(packages: dict[str, str]) -> dict[str, Path]:
+def fetch(packages: dict[str, str]) -> dict[str, Path]:
     """Archives of these packages, downloaded where they are not cached."""
     folder = CACHE / "packages"
     folder.mkdir(parents=True, exist_ok=True)

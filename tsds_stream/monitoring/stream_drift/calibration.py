@@ -25,7 +25,7 @@ from typing import Final
 import numpy as np
 
 from tsds_stream.monitoring.stream_drift.measures import Measure
-from tsds_stream.selection.arithmetic import Float64
+from tsds_stream.selection.arithmetic import Float32, Float64
 
 BLOCKS: Final = (1, 2, 4, 8)  # chunks
 _STREAMS: Final = 100
@@ -67,7 +67,7 @@ def thresholds(chunks: Float64, measure: Measure, aim: Aim, block: int = 1) -> d
     length = min(aim.horizon, _LONGEST)
     farthest = {name: np.empty(_STREAMS) for name in aim.windows}
     for stream, path in enumerate(_paths(deviations, block, length + max(aim.windows.values()), random)):
-        path *= growth
+        path *= np.float32(growth)
         for name, size in aim.windows.items():
             means = _window_means(path, size, length, centre, measure)
             farthest[name][stream] = measure.function(means, centre).max()
@@ -109,22 +109,22 @@ def _deviations(chunks: Float64, measure: Measure) -> tuple[Float64, Float64]:
     return rotated, np.zeros(rotated.shape[1])
 
 
-def _paths(deviations: Float64, block: int, length: int, random: np.random.Generator) -> Iterator[Float64]:
+def _paths(deviations: Float64, block: int, length: int, random: np.random.Generator) -> Iterator[Float32]:
     """Simulated streams, each (length, F), as deviations from the mean of the baseline."""
     n, features = deviations.shape
     starts = np.unique(np.linspace(0, n - 1, min(n, _STARTS)).astype(np.int64))
     pieces = deviations[(starts[:, None] + np.arange(block)) % n].reshape(len(starts), -1)
-    pieces *= np.sqrt(n / (n - block) / len(starts))
-    means = pieces.reshape(len(starts), block, features).mean(1) * np.sqrt(block / n)
+    pieces = (pieces * np.sqrt(n / (n - block) / len(starts))).astype(np.float32)
+    means = pieces.reshape(len(starts), block, features).mean(1) * np.float32(np.sqrt(block / n))
     for _ in range(_STREAMS):
-        mixed = random.standard_normal((-(-length // block), len(starts))) @ pieces
-        uncertain = random.standard_normal(len(starts)) @ means
+        mixed = random.standard_normal((-(-length // block), len(starts)), np.float32) @ pieces
+        uncertain = random.standard_normal(len(starts), np.float32) @ means
         yield mixed.reshape(-1, features)[:length] + uncertain
 
 
-def _window_means(path: Float64, size: int, count: int, centre: Float64, measure: Measure) -> Float64:
+def _window_means(path: Float32, size: int, count: int, centre: Float64, measure: Measure) -> Float64:
     """The (count, F) means of the windows that end with the last chunks of a path."""
-    sums = np.concatenate([np.zeros((1, path.shape[1])), path.cumsum(0)])
+    sums = np.concatenate([np.zeros((1, path.shape[1])), path.cumsum(0, np.float64)])
     ends = np.arange(len(path) - count, len(path)) + 1
     means: Float64 = (sums[ends] - sums[ends - size]) / size + centre
     if measure.shares:

@@ -88,7 +88,7 @@ def load(path: Path, options: DriftOptions, dimension: int, references: Mapping[
     if meta["source"] == "file":
         unlike = []
     if meta["dimension"] != dimension:
-        unlike = ["the dimension of the embeddings"]
+        unlike = ["dimension of the embeddings"]
     if unlike:
         return Loaded(None, f"{path} was written with another {' and '.join(unlike)}. A new baseline is taken.")
     return _restored(meta, arrays, options, references)
@@ -147,7 +147,7 @@ def _digest(arrays: Arrays) -> bytes:
 def _read(path: Path) -> tuple[Json, Arrays]:
     """Raises `FileNotFoundError`, `DriftFileError`."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         written = arrays.pop("sha256").tobytes()
         meta = orjson.loads(arrays["meta"].tobytes())
