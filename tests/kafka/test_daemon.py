@@ -42,6 +42,23 @@ def test_a_late_target_counts_as_if_it_had_always_been_there(world: World) -> No
     world.audit(world.feeder.ledger)
 
 
+def test_an_example_may_be_withdrawn_while_the_past_is_read_for_another(world: World) -> None:
+    daemon = with_documents(world, 4000)
+    aim_at(world.control, "backfill", "after")
+    world.feeder.set_target("late", "stone moon")
+    world.feeder.flush()
+    assert await_hit(world.control)
+    world.feeder.withdraw_target("t1")
+    world.feeder.flush()
+    time.sleep(0.4 * world.slowness)  # another thread reads it; nothing tells of it
+    (world.control / "go").touch()
+    world.await_caught_up(world.feeder.ledger)
+    stop(daemon)
+    check_last(world)
+    assert world.published("colours")["targets_active"] == 3
+    world.audit(world.feeder.ledger)
+
+
 def test_reading_the_past_for_a_late_target_is_resumed_after_a_kill(world: World) -> None:
     daemon = with_documents(world, 6000)
     aim_at(world.control, "backfill", "after", nth=3)

@@ -237,9 +237,12 @@ class World:
         listed = self.witness.records.get("colours")
         if not listed or listed[-1]["pending"]:
             return False
-        wanted = as_of(ledger.targets)  # the last records may change nothing, and then nothing is published
-        last = listed[-1]
-        if last["targets_active"] != len(wanted) or as_of(ledger.targets, last["positions"]["targets"]) != wanted:
+        # The last records may change nothing, and then nothing is published. And what was withdrawn while the past was
+        # read is out of force at once: the revision names the positions of what was taken up before.
+        wanted, last = as_of(ledger.targets), listed[-1]
+        taken = as_of(ledger.targets, last["positions"]["targets"])
+        in_force = {name: text for name, text in taken.items() if name in wanted}
+        if last["targets_active"] != len(wanted) or in_force != wanted:
             return False
         return committed_offsets(self.servers, self.names.group, self.names.documents) == self._wanted(ledger)
 
