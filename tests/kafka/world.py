@@ -256,8 +256,10 @@ class World:
             self.check()
             if time.monotonic() > deadline:
                 committed = committed_offsets(self.servers, self.names.group, self.names.documents)
-                last = self.witness.records.get("colours", [None])[-1]
-                raise TimeoutError(f"committed {committed}, sent {self._wanted(ledger)}, last revision {last}")
+                last = (self.witness.records.get("colours") or [{}])[-1]
+                told = {name: last.get(name) for name in ("revision", "targets_active", "pending", "positions")}
+                wanted = f"sent {self._wanted(ledger)}, examples {sorted(as_of(ledger.targets))}"
+                raise TimeoutError(f"not all is in effect: committed {committed}, {wanted}\nlast revision {told}")
             time.sleep(0.1)
 
     def _wanted(self, ledger: Ledger) -> dict[int, int]:
