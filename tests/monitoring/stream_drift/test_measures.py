@@ -87,8 +87,8 @@ def test_fourier_features_estimate_the_discrepancy_of_the_kernel():
 
 def test_standardised_means_are_in_units_of_the_spread():
     rows, _ = documents(3000, 4)
-    standardised = Standardised(rows, 0)
-    covariance = np.cov(rows.astype(np.float64), rowvar=False)
+    standardised = Standardised(rows, 10, 0)
+    covariance = np.cov(rows.astype(np.float64), rowvar=False, bias=True)
     unit_of = np.linalg.inv(covariance + RIDGE * np.trace(covariance) / len(covariance) * np.eye(len(covariance)))
     gap = rows[:100].mean(0).astype(np.float64) - rows.mean(0, dtype=np.float64)
     found = euclidean(standardised(rows[:100]).mean(0), standardised(rows).mean(0))
@@ -97,5 +97,5 @@ def test_standardised_means_are_in_units_of_the_spread():
 
 def test_wide_embeddings_are_projected():
     rows = unit(np.random.default_rng(0).standard_normal((60, 700)))
-    standardised = Standardised(rows, 0)
-    assert standardised(rows).shape == standardised.unseen(rows).shape == (60, 512)
+    standardised = Standardised(rows, 5, 0)
+    assert (standardised(rows).shape, standardised.unseen().shape) == ((60, 512), (12, 512))

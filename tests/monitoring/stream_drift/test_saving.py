@@ -65,9 +65,11 @@ def test_what_does_not_fit_is_left_with_a_reason(kept, options, dimension, says)
     assert says in loaded.reason
 
 
-def test_every_damaged_byte_is_noticed(kept: Path, tmp_path: Path):
+def test_damage_is_noticed_or_harmless(kept: Path, tmp_path: Path):
     whole = kept.read_bytes()
     damaged = tmp_path / "drift.npz"
+    sound = load(kept, SMALL, DIMENSION, SETS).drift
+    assert sound is not None
     for content in (b"", b"nonsense", whole[:-1], whole[: len(whole) // 2]):
         damaged.write_bytes(content)
         loaded = load(damaged, SMALL, DIMENSION, SETS)
@@ -76,7 +78,8 @@ def test_every_damaged_byte_is_noticed(kept: Path, tmp_path: Path):
     for place in range(200, len(whole) - 2000, len(whole) // 40):
         damaged.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
         loaded = load(damaged, SMALL, DIMENSION, SETS)
-        assert loaded.drift is None, place
+        # harmless: for example the time of day in the header of a member
+        assert loaded.drift is None or loaded.drift.document() == sound.document(), place
 
 
 def test_changed_targets_empty_the_windows_of_their_set_only(kept: Path):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tsds_stream.selection.arithmetic import GRID, Float32, Float64, Int64
 
@@ -14,12 +16,23 @@ BINS: Final = 10
 MOST_DIMENSIONS: Final = 512
 RIDGE: Final = 0.3
 _PAIRED_ROWS: Final = 500  # of the baseline, for the median of distances
+_FOLDS: Final = 4
+_BLOCK: Final = 1024  # documents at a time
+
+Rows = NDArray[Any]
 
 
 def on_grid(features: Float64) -> Float64:
     """Multiples of 2^-24, so that sums of up to 2^28 of them are exact, and what leaves a window leaves no residue."""
     rounded: Float64 = np.rint(features / GRID) * GRID
     return rounded
+
+
+def chunk_means(features: Callable[[Rows], Float64], documents: Rows, step: int) -> Float64:
+    """(k, F) means of features over chunks of `step` documents, in bounded memory."""
+    size = max(1, _BLOCK // step) * step
+    parts = [features(documents[start : start + size]) for start in range(0, len(documents), size)]
+    return np.concatenate([part.reshape(-1, step, part.shape[1]).mean(1) for part in parts])
 
 
 class Fourier:
@@ -51,42 +64,61 @@ class Standardised:
     S is the covariance of the documents and s the mean of its diagonal, so that directions along which documents differ
     anyway, topic by topic, count less than those in which nothing ever changed. Of more than 512 dimensions, 512 random
     projections are used.
+
+    Args:
+        baseline: (N, d) float32, whole chunks in their order.
+        step: documents of a chunk.
     """
 
-    def __init__(self, documents: Float32, seed: int) -> None:
-        dimension = documents.shape[1]
+    def __init__(self, baseline: Float32, step: int, seed: int) -> None:
+        dimension = baseline.shape[1]
         self._projection: Float64 | None = None
         if dimension > MOST_DIMENSIONS:
             shape = (dimension, MOST_DIMENSIONS)
             self._projection = np.random.default_rng(seed).standard_normal(shape) / MOST_DIMENSIONS**0.5
-        self._unit = _inverse_root(self._projected(documents))
+        self._chunks = chunk_means(self._projected, baseline, step)
+        self._mean: Float64 = self._chunks.mean(0)
+        self._folds = np.array_split(np.arange(len(self._chunks)), _FOLDS)
+        self._sizes = np.array([len(fold) * step for fold in self._folds])
+        self._products = np.stack(
+            [self._product(baseline[fold[0] * step : (fold[-1] + 1) * step]) for fold in self._folds]
+        )
+        self._root = _inverse_root(self._products.sum(0) / self._sizes.sum())
 
     def _projected(self, vectors: Float32) -> Float64:
         rows = vectors.astype(np.float64)
         return rows if self._projection is None else rows @ self._projection
 
+    def _product(self, documents: Float32) -> Float64:
+        """(F, F) sum of the outer products of documents with themselves, the mean taken off."""
+        blocks = (documents[start : start + _BLOCK] for start in range(0, len(documents), _BLOCK))
+        centred = (self._projected(block) - self._mean for block in blocks)
+        total: Float64 = sum((rows.T @ rows for rows in centred), np.zeros((len(self._mean),) * 2))
+        return total
+
     def __call__(self, vectors: Float32) -> Float64:
         """(n, d) to (n, min(d, 512))."""
-        rows: Float64 = self._projected(vectors) @ self._unit
+        rows: Float64 = self._projected(vectors) @ self._root
         return rows
 
-    def unseen(self, documents: Float32, folds: int = 4) -> Float64:
-        """Features of the documents of the baseline as if they were new.
+    def unseen(self) -> Float64:
+        """(k, min(d, 512)) features of the chunks of the baseline as if they were new.
 
-        Each of a few contiguous parts is standardised by the others: by their own covariance documents look closer to
-        one another than those that come later.
+        Each of a few contiguous parts is standardised by the others: by their own covariance chunks look closer to one
+        another than those that come later.
         """
-        rows = self._projected(documents)
-        rows -= rows.mean(0)
-        parts = np.array_split(np.arange(len(rows)), folds)
-        return np.concatenate([rows[part] @ _inverse_root(np.delete(rows, part, axis=0)) for part in parts])
+        others = [
+            _inverse_root((self._products.sum(0) - product) / (self._sizes.sum() - size))
+            for product, size in zip(self._products, self._sizes, strict=True)
+        ]
+        centred = self._chunks - self._mean
+        return np.concatenate([centred[fold] @ root for fold, root in zip(self._folds, others, strict=True)])
 
 
-def _inverse_root(rows: Float64) -> Float64:
-    """(S + 0.3 s I)^(-1/2); the identity where all rows are equal."""
-    covariance = np.atleast_2d(np.cov(rows, rowvar=False))
+def _inverse_root(covariance: Float64) -> Float64:
+    """(S + 0.3 s I)^(-1/2); the identity where all documents are equal."""
     values, vectors = np.linalg.eigh(covariance)
-    shrunk = np.maximum(values, 0.0) + RIDGE * values.mean()
+    shrunk = np.maximum(values, 0.0) + RIDGE * max(0.0, float(values.mean()))
     if shrunk.min() < 1e-12:
         return np.eye(len(shrunk))
     root: Float64 = (vectors / np.sqrt(shrunk)) @ vectors.T

@@ -15,7 +15,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tsds_stream.monitoring.stream_drift.features import Bins, Fourier, Ranks, Shares, Standardised, on_grid
+import numpy as np
+
+from tsds_stream.monitoring.stream_drift.features import (
+    Bins,
+    Fourier,
+    Ranks,
+    Shares,
+    Standardised,
+    chunk_means,
+    on_grid,
+)
 from tsds_stream.monitoring.stream_drift.measures import (
     JENSEN_SHANNON,
     MEAN_DISTANCE,
@@ -42,6 +52,11 @@ class Looked(NamedTuple):
     vectors: Float32
     lengths: Float64
     nearest: dict[str, tuple[Float64, Int64]]
+
+    def part(self, numbers: Int64) -> Looked:
+        """Some of the documents."""
+        nearest = {name: (distances[numbers], groups[numbers]) for name, (distances, groups) in self.nearest.items()}
+        return Looked(self.vectors[numbers], self.lengths[numbers], nearest)
 
 
 @dataclass
@@ -108,12 +123,13 @@ def blank(name: str, of: str, window: str) -> Json:
 def stream_signals(baseline: Looked, options: DriftOptions) -> list[Signal]:
     """The signals that need no targets."""
     fourier, bins = Fourier(baseline.vectors, options.seed), Bins(baseline.lengths)
-    standardised = Standardised(baseline.vectors, options.seed)
-    unseen = standardised.unseen(baseline.vectors)
+    standardised = Standardised(baseline.vectors, options.step, options.seed)
     return [
         _signal("length", "", lambda documents: bins(documents.lengths), baseline, options),
         _signal("embedding", "", lambda documents: fourier(documents.vectors), baseline, options),
-        _signal("mean", "", lambda documents: standardised(documents.vectors), baseline, options, unseen),
+        _signal(
+            "mean", "", lambda documents: standardised(documents.vectors), baseline, options, standardised.unseen()
+        ),
     ]
 
 
@@ -134,8 +150,8 @@ def _signal(
     options: DriftOptions,
     unseen: Float64 | None = None,
 ) -> Signal:
-    found = on_grid(features(baseline))
-    centre: Float64 = found.mean(0)
-    later = found if unseen is None else unseen
-    chunks: Float64 = later.reshape(-1, options.step, found.shape[1]).mean(1)
-    return Signal(name, of, features, centre, chunks, RollingSums(found.shape[1], options.step, options.windows))
+    numbers = np.arange(len(baseline.vectors))
+    chunks = chunk_means(lambda part: on_grid(features(baseline.part(part))), numbers, options.step)
+    centre: Float64 = chunks.mean(0)
+    windows = RollingSums(len(centre), options.step, options.windows)
+    return Signal(name, of, features, centre, chunks if unseen is None else unseen, windows)
