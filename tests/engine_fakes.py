@@ -112,7 +112,7 @@ class World:
 
     def settle(self) -> None:
         """Let the engine catch up with its reader, so that time passes for both."""
-        for _ in range(200):
+        for _ in range(1000):
             if self.idle():
                 break
             threading.Event().wait(0.001)

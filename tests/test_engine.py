@@ -263,7 +263,7 @@ def test_a_quiet_stream_beats_like_a_heart_and_hardly_logs(tmp_path):
 
     def five_seconds_pass():
         told.world.clock.move(5.0)
-        if next(polls) == 720:
+        if next(polls) >= 720 and told.world.heartbeats >= 3:  # the engine may be slower than this clock
             stop.request("the hour is over")
 
     told.world.at_idle = five_seconds_pass
