@@ -56,6 +56,7 @@ def load(watch: SelectionWatch, path: Path) -> bool:
     pace = contents["pace"]
     watch.pace.live, watch.pace.seen, watch.pace.grown = pace["live"], pace["seen"], pace["grown"]
     watch.pace.pace, watch.pace.last, watch.pace.windows = pace["pace"], pace["last"], windows
+    watch.pace.lasting = pace["lasting"]
     watch.pace.start = None if pace["start"] is None else masses[pace["start"]]
     for shown, saved in ((watch.recent.entered, "entered"), (watch.recent.left, "left")):
         shown.extend(contents[saved])
@@ -92,6 +93,7 @@ def _arrays(watch: SelectionWatch) -> tuple[dict[str, Any], Json]:
             "grown": pace.grown,
             "pace": pace.pace,
             "last": pace.last,
+            "lasting": pace.lasting,
             "start": None if pace.start is None else number[id(pace.start)],
             "windows": [asdict(one) for one in pace.windows],
         },
