@@ -1,8 +1,8 @@
 """What a client may take: how many connections, how long, how much; set so that none can keep others out.
 
-waitress bounds sizes and counts. What it lacks is added here, from its documented classes: a connection has a
-deadline (a client that sends, or reads, one byte a second is active for ever), and it is good for one request
-(a client that sends requests and reads no answers would occupy a thread).
+waitress bounds sizes and counts. What it lacks is added here, to its server, channel and task: a connection has a
+deadline (a client that sends, or reads, one byte a second is active for ever), and it is good for one request (a
+client that sends requests and reads no answers would occupy a thread).
 """
 
 from __future__ import annotations
