@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from html import escape
 
-_EMPTY = frozenset({"br", "circle", "hr", "input", "line", "link", "meta", "path", "polyline", "rect"})  # no end tag
+_EMPTY = frozenset({"br", "hr", "input", "link", "meta"})  # have no end tag; shapes of SVG have one
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9-]*")
 # What HTML does not allow in a document, or a browser would show as nothing at all; line ends and tabs stay.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
@@ -38,9 +38,9 @@ def tag(name: str, /, *children: object, **attributes: object) -> Html:
             continue
         attribute = _named(key.rstrip("_").replace("_", "-"))
         parts.append(f" {attribute}" if value is True else f' {attribute}="{text(str(value))}"')
-    parts.append(">")
     if name in _EMPTY:
-        return Html("".join(parts))
+        return Html("".join([*parts, "/>"]))  # in SVG, what is not closed would be the parent of what follows
+    parts.append(">")
     parts += [text(child) for child in children if child is not None]
     parts.append(f"</{name}>")
     return Html("".join(parts))
