@@ -83,7 +83,8 @@ class Standardised:
         self._products = np.stack(
             [self._product(baseline[fold[0] * step : (fold[-1] + 1) * step]) for fold in self._folds]
         )
-        self._root = _inverse_root(self._products.sum(0) / self._sizes.sum())
+        root = _inverse_root(self._products.sum(0) / self._sizes.sum())
+        self._matrix = root if self._projection is None else self._projection @ root
 
     def _projected(self, vectors: Float32) -> Float64:
         rows = vectors.astype(np.float64)
@@ -98,7 +99,7 @@ class Standardised:
 
     def __call__(self, vectors: Float32) -> Float64:
         """(n, d) to (n, min(d, 512))."""
-        rows: Float64 = self._projected(vectors) @ self._root
+        rows: Float64 = vectors.astype(np.float64) @ self._matrix
         return rows
 
     def unseen(self) -> Float64:
