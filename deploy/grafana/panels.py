@@ -19,6 +19,7 @@ DATASOURCE = dashboard.DataSourceRef(type_val="prometheus", uid="${datasource}")
 GREEN, YELLOW, RED, BLUE = "green", "yellow", "red", "blue"
 YES_NO: Steps = ((None, RED), (1, GREEN))
 SCHEMA = 41
+JOBS = "tsds-stream.*"  # the rules look for these names, too: see deploy/prometheus/prometheus.yml
 
 
 def of(metric: str, *matchers: str) -> str:
@@ -141,9 +142,8 @@ def with_variables(made: boards.Dashboard, *, sets: bool) -> boards.Dashboard:
     """Data source, job, instance and, where it matters, target set."""
     source = boards.DatasourceVariable("datasource").label("Data source").type("prometheus")
     made = made.with_variable(source)
-    made = made.with_variable(_values("job", "Job", "label_values(tsds_stream_build_info, job)", ".+"))
-    asked = 'label_values(tsds_stream_build_info{job=~"$job"}, instance)'
-    made = made.with_variable(_values("instance", "Instance", asked, ".+"))
+    made = made.with_variable(_values("job", "Job", f'label_values(up{{job=~"{JOBS}"}}, job)', JOBS))
+    made = made.with_variable(_values("instance", "Instance", 'label_values(up{job=~"$job"}, instance)', ".+"))
     if sets:
         asked = 'label_values(tsds_stream_revision{job=~"$job",instance=~"$instance"}, target_set)'
         made = made.with_variable(_values("target_set", "Target set", asked, ".*"))

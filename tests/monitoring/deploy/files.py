@@ -19,7 +19,7 @@ RULES = PROMETHEUS / "tsds-stream.rules.yml"
 STORIES = PROMETHEUS / "tsds-stream.test.yml"
 RUNBOOK = DEPLOY / "RUNBOOK.md"
 DASHBOARDS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
-EVERYTHING = {"job": ".+", "instance": ".+", "target_set": ".*"}  # what "All" stands for in the dashboards
+EVERYTHING = {"job": "tsds-stream.*", "instance": ".+", "target_set": ".*"}  # what "All" stands for in the dashboards
 
 Json = dict[str, Any]
 
@@ -69,6 +69,15 @@ def asked() -> list[Asked]:
         for path in DASHBOARDS
         for panel in panels(dashboard(path))
         for target in panel.get("targets", ())
+    ]
+
+
+def marks() -> list[Asked]:
+    """The same of what is marked in all panels at the time when it happened."""
+    return [
+        Asked(path.stem, mark["name"], mark["expr"])
+        for path in DASHBOARDS
+        for mark in dashboard(path).get("annotations", {}).get("list", ())
     ]
 
 
