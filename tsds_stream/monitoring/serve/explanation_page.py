@@ -53,4 +53,4 @@ def as_page(explained: Explained, now: int) -> str:
 def _text(text: str | None) -> Html:
     if text is None:
         return tag("p", "No text is stored of it.", class_="note")
-    return tag("div", tag("h2", "Its text"), tag("blockquote", tag("bdi", text)), class_="card")
+    return tag("div", tag("h2", "Its text"), tag("blockquote", tag("bdi", text)), class_="card wide")

@@ -12,7 +12,7 @@ from prometheus_client.exposition import choose_encoder
 
 from tsds_stream.monitoring.exposition import render as render_metrics
 from tsds_stream.monitoring.health import Health, judge
-from tsds_stream.monitoring.page import asset, join, layout, tag
+from tsds_stream.monitoring.page import asset, layout, tag
 from tsds_stream.monitoring.page import render as render_page
 from tsds_stream.monitoring.serve.answers import Answer, Headers, Request, page, said
 from tsds_stream.monitoring.serve.explaining import CannotExplainError, Explainer, NotNowError, UnknownError
@@ -189,9 +189,10 @@ def _not_found(request: Request) -> Answer:
     status, title = HTTPStatus.NOT_FOUND, "Nothing is at this address"
     if not request.wants_page:
         return said(request, status, f"{title}. There is:", *(f"  {path}  {what}" for path, what in PLACES.items()))
-    links = (tag("li", tag("a", path.partition("?")[0], href=path.partition("?")[0]), f" {what}")
-             for path, what in PLACES.items())  # fmt: skip
-    return page(layout(title, join(tag("h1", title), tag("p", "There is:"), tag("ul", *links))), status)
+    links = [(path.partition("?")[0], what) for path, what in PLACES.items()]
+    listed = tag("ul", *(tag("li", tag("a", path, href=path), f" {what}") for path, what in links))
+    body = tag("section", tag("h1", title), tag("p", "There is:"), listed, class_="message")
+    return page(layout(title, body), status)
 
 
 def _nothing_yet(request: Request, headers: Headers = _LATER) -> Answer:
