@@ -48,8 +48,18 @@ class Chromium:
 
     def __init__(self, path: str, profile: Path) -> None:
         switches = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"]
-        switches += ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-        switches += ["--force-color-profile=srgb", "--lang=en-GB", f"--user-data-dir={profile}", "--remote-debugging-pipe"]
+        switches += [
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+        ]
+        switches += [
+            "--force-color-profile=srgb",
+            "--lang=en-GB",
+            f"--user-data-dir={profile}",
+            "--remote-debugging-pipe",
+        ]
         orders, self._orders = os.pipe()
         self._answers, answers = os.pipe()
         # The browser reads from descriptor 3 and writes to 4, whatever numbers the pipes have here.

@@ -6,18 +6,27 @@ from urllib.parse import urlencode
 
 from tsds_stream.monitoring.page import formatting
 from tsds_stream.monitoring.page.markup import Html, join, tag
-from tsds_stream.monitoring.page.pieces import nothing, part, sentence, table
+from tsds_stream.monitoring.page.pieces import folded, nothing, part, sentence, table
 from tsds_stream.monitoring.page.place import Place
 from tsds_stream.monitoring.page.values import count, shown, when, words
 
 _SINCE = (("", "The revision before"), ("_hour", "An hour ago"), ("_day", "A day ago"))
-_CAUSES = {
-    "arrivals": "documents that arrived",
-    "retractions": "documents that were retracted",
-    "expiry": "documents that expired",
-    "targets": "targets that changed",
-    "configuration": "a change of budget or configuration",
+_ENTERED = {
+    "arrivals": "new, or moved up by new documents",
+    "retractions": "in place of a retracted document",
+    "expiry": "in place of an expired document",
+    "targets": "the targets have changed",
+    "configuration": "the configuration has changed",
 }
+_LEFT = {**_ENTERED, "arrivals": "displaced by new documents", "retractions": "retracted", "expiry": "expired"}
+_CAUSES = {
+    "arrivals": "New documents",
+    "retractions": "Retractions",
+    "expiry": "Expiry",
+    "targets": "Changed targets",
+    "configuration": "Changed configuration",
+}
+_UNFOLDED = 5
 
 
 def movement(here: str, watch: Place) -> Html:
@@ -35,44 +44,44 @@ def movement(here: str, watch: Place) -> Html:
 def churn(here: str, watch: Place) -> Html:
     """All that came and left since the start, by cause."""
     rows = [
-        (_CAUSES.get(cause, cause).capitalize(), count(each["added"]), count(each["removed"]))
+        (_CAUSES.get(cause, cause), count(each["added"]), count(each["removed"]))
         for cause, each in watch["churn"].items()
     ]
     if not rows:
         return nothing("Nothing has come or left yet.")
-    return table("Documents that came and left, by cause", ("Because of", "In", "Out"), rows, identity=f"{here}-causes")
+    return table("Documents that came and left, by cause", ("Cause", "In", "Out"), rows, identity=f"{here}-causes")
 
 
 def came_and_left(here: str, name: str, watch: Place, now: int, *, allow_text: bool, why_no_text: str) -> Html:
     """The documents that entered and left last."""
-    entered = _documents(name, watch["entered"], now, allow_text)
-    left = _documents(name, watch["left"], now, allow_text)
     hidden = None if allow_text or not why_no_text else tag("p", why_no_text, class_="note")
-    lists = tag(
-        "div",
-        part("Entered last", entered if entered is not None else nothing("None yet.")),
-        part("Left last", left if left is not None else nothing("None yet.")),
-        class_="columns",
-    )
-    return join(hidden, lists, _question(here, name) if allow_text else None)
+    lists = [
+        part(title, _documents(f"{here}-{which}", name, watch[which], causes, now, allow_text=allow_text))
+        for which, title, causes in (("entered", "Entered last", _ENTERED), ("left", "Left last", _LEFT))
+    ]
+    return join(tag("div", *lists, class_="columns"), hidden, _question(here, name) if allow_text else None)
 
 
-def _documents(name: str, listed: Place, now: int, allow_text: bool) -> Html | None:
-    found = [_document(name, each, now, allow_text) for each in listed]
-    return tag("ol", *found, class_="documents") if found else None
+def _documents(here: str, name: str, listed: Place, causes: dict[str, str], now: int, *, allow_text: bool) -> Html:
+    found = [_document(name, each, causes, now, allow_text=allow_text) for each in listed]
+    if not found:
+        return nothing("None yet.")
+    first, others = found[:_UNFOLDED], found[_UNFOLDED:]
+    more = folded(here, f"{len(others)} more", tag("ol", *others, class_="documents")) if others else None
+    return join(tag("ol", *first, class_="documents"), more)
 
 
-def _document(name: str, each: Place, now: int, allow_text: bool) -> Html:
+def _document(name: str, each: Place, causes: dict[str, str], now: int, *, allow_text: bool) -> Html:
     identity, text = each["id"], each["text"]
     title = words(identity, class_="id")
     if allow_text and identity.words():
         title = tag("a", title, href="/explain?" + urlencode({"set": name, "id": identity.words()}, errors="replace"))
     cause = each["cause"].words()
-    because = (
-        join("because of ", tag("span", _CAUSES.get(cause, cause), data_value=each["cause"].path)) if cause else None
+    because = tag("span", causes.get(cause, cause), data_value=each["cause"].path) if cause else None
+    in_revision = tag("span", "revision ", count(each["revision"]), class_="whole")
+    probability = (
+        tag("span", "probability ", shown(each["probability"]), class_="whole") if each["probability"].known else None
     )
-    in_revision = join("revision ", count(each["revision"]))
-    probability = join("probability ", shown(each["probability"])) if each["probability"].known else None
     nearest = each["nearest"]
     near = join("nearest target ", words(nearest[0]), " at ", shown(nearest[1])) if nearest else None
     lines = [

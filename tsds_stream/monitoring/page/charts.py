@@ -32,15 +32,15 @@ class Series:
         return [(at, value) for at, value in zip(self.times, self.values, strict=True) if value is not None]
 
 
-def history(document: object, column: str, name: str = "") -> Series:
+def history(document: object, column: str) -> Series:
     """A column of the status document's history; empty where there is none."""
     table = document if isinstance(document, dict) else {}
     columns, rows = table.get("columns"), table.get("rows")
     if not isinstance(columns, list) or not isinstance(rows, list) or column not in columns or "time" not in columns:
-        return Series(name, column, (), ())
+        return Series("", column, (), ())
     which, clock = columns.index(column), columns.index("time")
     whole = [row for row in rows if isinstance(row, list) and len(row) == len(columns) and number(row[clock])]
-    return Series(name, column, [row[clock] for row in whole], [number(row[which]) for row in whole])
+    return Series("", column, [row[clock] for row in whole], [number(row[which]) for row in whole])
 
 
 def lines(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tsds_stream.monitoring import thresholds
 from tsds_stream.monitoring.page import formatting
 from tsds_stream.monitoring.page.charts import history, lines
@@ -67,15 +69,16 @@ def _standing(drift: Place, now: int) -> Html:
 def _chart(k: int, signal: str, name: str, status: Place, now: int, several: bool) -> Html:
     title, reading = _SIGNALS.get(signal, (signal, ""))
     of = f"{signal}/{name}" if name else signal
-    series = [history(status["history"].value, f"drift/{of}/{window}", f"{window} window") for window in _WINDOWS]
-    plot = lines(f"drift-{k}", f"Drift score: {title}", series, now, alarm=thresholds.DRIFT_SCORE)
     present = [
         each for each in status["drift"]["signals"] if (each["signal"].value, each["set"].value) == (signal, name)
     ]
-    scores = [join(each["window"].words(), " ", _score(each)) for each in present]
-    where = tag("bdi", name) if name and several else None
-    caption = sentence(where, reading, join("now ", sentence(*scores, separator=", ")) if scores else None)
-    return figure(title, plot, caption, legend=[one.name for one in series], empty=_EMPTY)
+    series = [history(status["history"].value, f"drift/{of}/{each['window'].words()}") for each in present]
+    windows = [f"{each['window'].words()} window" for each in present]
+    named = [replace(one, name=window) for one, window in zip(series, windows, strict=True)]
+    plot = lines(f"drift-{k}", f"Drift score: {title}", named, now, alarm=thresholds.DRIFT_SCORE)
+    caption = sentence(tag("bdi", name) if name and several else None, reading)
+    legend = [join(window, " ", _score(each)) for window, each in zip(windows, present, strict=True)]
+    return figure(title, plot, caption, legend=legend, empty=_EMPTY)
 
 
 def _score(each: Place) -> Html:

@@ -28,7 +28,7 @@ def count(value: object) -> str:
 
 
 def figure(value: object) -> str:
-    """Three digits that matter, and never fewer than the whole number has: 0.812, 12.5, 1,241."""
+    """Three digits that matter, and never fewer than the whole number has: 0.812, 0.4, 12.5, 1,241."""
     found = number(value)
     if found is None:
         return UNKNOWN
@@ -37,7 +37,7 @@ def figure(value: object) -> str:
         return "0"
     if size >= 1e9 or size < 1e-4:
         return f"{found:.2e}"
-    return f"{found:,.{max(0, 2 - math.floor(math.log10(size)))}f}"
+    return _trimmed(f"{found:,.{max(0, 2 - math.floor(math.log10(size)))}f}")
 
 
 def share(value: object) -> str:
@@ -74,8 +74,8 @@ def seconds(value: object) -> str:
     if found >= 119.5:
         return wording.duration(found)
     if found == 0 or abs(found) >= 0.9995:
-        return f"{_trimmed(figure(found))} s"
-    return f"{_trimmed(figure(1000 * found))} ms"
+        return f"{figure(found)} s"
+    return f"{figure(1000 * found)} ms"
 
 
 def moment(value: object) -> datetime | None:
@@ -99,9 +99,11 @@ def machine_time(value: object) -> str | None:
 
 
 def age(value: object, now: int) -> str:
-    """12 s ago, 3 minutes ago, never; both times in milliseconds since the epoch."""
+    """12 s ago, 3 minutes ago, just now, never; both times in milliseconds since the epoch."""
     found = number(value)
-    return "never" if found is None or moment(found) is None else wording.age(int(found), now)
+    if found is None or moment(found) is None:
+        return "never"
+    return "just now" if 0 <= now - found < 1000 else wording.age(int(found), now)
 
 
 def _trimmed(figure: str) -> str:

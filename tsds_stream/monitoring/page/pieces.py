@@ -22,7 +22,8 @@ def part(title: object, *children: object, note: object = None, wide: bool = Fal
 
 def tiles(*found: Html | None) -> Html:
     """The figures that are looked at first, in a row."""
-    return tag("dl", *found, class_="tiles")
+    row = [tile for tile in found if tile is not None]
+    return tag("dl", *row, class_=f"tiles of-{len(row)}")
 
 
 def tile(label: object, value: object, *notes: object, chart: Html | None = None, kind: str | None = None) -> Html:
@@ -59,9 +60,11 @@ def folded(identity: str, title: object, *children: object, unfolded: bool = Fal
     return tag("details", tag("summary", title), tag("div", *children, class_="inside"), id=identity, open=unfolded)
 
 
-def figure(title: object, plot: Html | None, caption: object, *, legend: Sequence[str] = (), empty: str = "") -> Html:
+def figure(
+    title: object, plot: Html | None, caption: object, *, legend: Sequence[object] = (), empty: str = ""
+) -> Html:
     """A chart with its title, a legend and a sentence; the sentence `empty` where there is nothing to draw yet."""
-    keys = [tag("li", _key(k), name) for k, name in enumerate(legend)] if plot is not None else []
+    keys = [tag("li", None if plot is None else _key(k), tag("span", name)) for k, name in enumerate(legend)]
     listed = tag("ul", *keys, class_="legend") if keys else None
     drawn = plot if plot is not None else tag("p", empty, class_="nothing")
     return tag("figure", tag("figcaption", tag("strong", title), tag("span", caption, class_="note")), drawn, listed)
