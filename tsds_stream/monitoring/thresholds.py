@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 LOOP_STALLED: Final = 60.0  # seconds since the last turn of the main loop
+# Before a probe has the process restarted: longer than a transaction that waits for a broker, of which the process itself
+# makes an end.
+LOOP_DEAD: Final = 180.0  # seconds since the last turn of the main loop
 STARTING_STALLED: Final = 600.0  # the same while models are loaded and topics read back
 STATUS_SILENT: Final = 15.0  # seconds since the last status document of a process that has not said goodbye
 HEARTBEAT_STALE: Final = 120.0  # seconds since publication was last in effect, however quiet the stream

@@ -37,13 +37,13 @@ def ticking(phase: str, age: int) -> Json:
     ("phase", "age", "waited", "good"),
     [
         ("live", 0, 0.0, True),
-        ("live", 50 * SECOND, 5.0, True),
-        ("live", 50 * SECOND, 15.0, False),
-        ("live", 0, 61.0, False),  # whoever makes the documents hangs as well
-        ("replaying", 61 * SECOND, 0.0, False),
-        ("starting", 61 * SECOND, 0.0, True),
+        ("live", 170 * SECOND, 5.0, True),
+        ("live", 170 * SECOND, 15.0, False),
+        ("live", 0, 181.0, False),  # whoever makes the documents hangs as well
+        ("replaying", 181 * SECOND, 0.0, False),
+        ("starting", 181 * SECOND, 0.0, True),
         ("starting", 9 * MINUTE, 61.0, False),
-        ("stopping", 0, 0.0, True),
+        ("stopping", 181 * SECOND, 0.0, True),
     ],
 )
 def test_alive_means_that_the_main_loop_turns(phase: str, age: int, waited: float, good: bool):

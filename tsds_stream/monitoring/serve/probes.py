@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tsds_stream.monitoring.serve.newest import Newest
-from tsds_stream.monitoring.thresholds import LOOP_STALLED, STARTING_STALLED
+from tsds_stream.monitoring.thresholds import LOOP_DEAD, STARTING_STALLED
 from tsds_stream.monitoring.wording import duration
 
 if TYPE_CHECKING:
     from tsds_stream.records import Json
 
+_SLOW = {"starting", "stopping"}  # models are loaded and topics read back; checkpoints are written
 _PHASES = {
     "starting": "the state is being restored",
     "replaying": "documents that were read before are being read again",
@@ -30,8 +31,7 @@ def alive(newest: Newest) -> tuple[bool, str]:
         return age < STARTING_STALLED, f"starting: nothing has come from the stream for {duration(age)}"
     process = snapshot.status["process"]
     age += max(0, snapshot.status["created"] - max(process["ticked"], process["started"])) / 1000
-    starting = process["phase"] == "starting"
-    limit = STARTING_STALLED if starting else LOOP_STALLED
+    limit = STARTING_STALLED if process["phase"] in _SLOW else LOOP_DEAD
     return age < limit, f"{process['phase']}: the main loop took its last step {duration(age)} ago"
 
 
