@@ -162,11 +162,11 @@ class Chaos:
         """Survive the faults in this order, and look at what is left; what `verify` says.
 
         Raises:
-            AssertionError: something that must hold does not; it begins and ends with what that is.
+            AssertionError: something that must hold does not, or anything failed; it begins and ends with what that is.
         """
         try:
             return self._run(faults, say)
-        except (AssertionError, TimeoutError) as error:
+        except Exception as error:
             raise AssertionError(self._told(error, len(faults))) from error
 
     def _run(self, faults: Sequence[Fault], say: Callable[[str], None]) -> str:
