@@ -17,12 +17,12 @@ from tests.monitoring.prometheus import tool
 from tests.monitoring.samples import MINUTE, NOW
 from tsds_stream.monitoring.exposition import render
 
-MINUTES = 60  # longer than any `for`
+MINUTES = 40  # longer than any `for` and any range together
 Growth = Mapping[str, float]  # of `name` or `section.name` of the document's flow, per minute
 
 
 def firing(cases: Mapping[str, tuple[Json, Growth]], folder: Path) -> dict[str, set[str]]:
-    """The codes of the alerts that fire after an hour in which each document kept its ages, and grew as told."""
+    """The codes of the alerts that fire after forty minutes in which each document kept its ages, and grew as told."""
     series = [line for name, (status, growth) in cases.items() for line in _series(name, status, growth)]
     nothing = {"expr": 'ALERTS{alertstate="firing"}', "eval_time": f"{MINUTES}m", "exp_samples": []}
     story = {"interval": "1m", "input_series": series, "promql_expr_test": [nothing]}
@@ -57,7 +57,7 @@ def before(status: Json, growth: Growth, minutes: float) -> Json:
 
 
 def _series(instance: str, status: Json, growth: Growth) -> list[Json]:
-    """Every metric of the document for an hour: moments keep their age, what grows grows evenly, the rest stands."""
+    """Every metric of the document for that time: moments keep their age, what grows grows evenly, the rest stands."""
     then, now = _values(before(status, growth, MINUTES)), _values(status)
     assert then.keys() == now.keys()
     found = []

@@ -29,6 +29,7 @@ from tests.monitoring.deploy.files import (
     sections,
 )
 from tests.monitoring.promql import filled_in, problems, selectors
+from tsds_stream.config import load_settings
 from tsds_stream.monitoring.catalogue import METRICS
 
 BOARDS = {path.stem: dashboard(path) for path in DASHBOARDS}
@@ -178,6 +179,9 @@ def test_everything_that_is_mounted_and_named_is_there():
     assert mounted[provider["providers"][0]["options"]["path"]] == "./grafana/dashboards"
     assert source["datasources"][0]["url"] == "http://prometheus:9090"
     scrape = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text())["scrape_configs"][0]
-    port = overlay["services"]["tsds-stream"]["environment"]["TSDS_STREAM_MONITORING__LISTEN"].rpartition(":")[2]
+    environment = overlay["services"]["tsds-stream"]["environment"]
+    listen = load_settings(DEPLOY / "compose.toml", environment=environment).monitoring.listen
+    assert listen is not None
+    port = listen.rpartition(":")[2]
     assert scrape["static_configs"] == [{"targets": [f"tsds-stream:{port}"]}]
     assert scrape["job_name"].startswith("tsds-stream")
