@@ -29,9 +29,7 @@ class Permutation:
         self.length = length
         bits = max(1, -(-max(length - 1, 1).bit_length() // 2))
         self._bits, self._mask = np.uint64(bits), np.uint64((1 << bits) - 1)
-        material = b"".join(_encoded(part) for part in key)
-        digest = blake2b(material, digest_size=8 * _ROUNDS).digest()
-        self._keys = np.frombuffer(digest, "<u8")
+        self._keys = round_keys(_ROUNDS, *key)
 
     def __len__(self) -> int:
         return self.length
@@ -55,11 +53,17 @@ class Permutation:
     def _network(self, values: NDArray[np.uint64]) -> NDArray[np.uint64]:
         left, right = values >> self._bits, values & self._mask
         for key in self._keys:
-            left, right = right, left ^ (_mixed(right ^ key) & self._mask)
+            left, right = right, left ^ (mixed(right ^ key) & self._mask)
         return (left << self._bits) | right
 
 
-def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def round_keys(count: int, *key: int | str) -> NDArray[np.uint64]:
+    """(count,) uint64 that are a function of the key alone; at most 8."""
+    material = b"".join(_encoded(part) for part in key)
+    return np.frombuffer(blake2b(material, digest_size=8 * count).digest(), "<u8")
+
+
+def mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """The finaliser of splitmix64."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -1,0 +1,19 @@
+"""What tests need that use torch: it is an extra, and most computers that run the tests have none."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from types import ModuleType
+
+import pytest
+
+
+def needed(name: str) -> ModuleType:
+    """Import a module of the extra `loader`, or skip the tests of the module that asks; in CI's step for it, fail."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError:
+        if os.environ.get("TSDS_CI_TORCH") == "1":
+            raise
+        pytest.skip(f"{name} is not installed (pip install '.[loader]')", allow_module_level=True)

@@ -1,0 +1,48 @@
+"""What the loader needs of a revision and of a place that holds revisions."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsds_stream.records import Json
+
+
+class LoaderError(Exception):
+    """The loader cannot go on; the message says why, and what to do."""
+
+
+class Documents(Protocol):
+    """One revision, by ascending ids."""
+
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def record(self) -> Json:
+        """The revision record."""
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """(n,) float64, mean 1."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, i: int, /) -> Json: ...
+
+
+class Archive(Protocol):
+    """Where the revisions of one target set are. Can be pickled; a copy in another process only reads."""
+
+    def newest(self) -> int:
+        """The number of the newest revision; cheap."""
+
+    def at(self, number: int) -> Documents: ...
+
+    def heartbeat(self) -> int | None:
+        """When publication was last known to be in effect, in milliseconds since the epoch."""
+
+    def hold(self, number: int, name: str, seconds: float) -> None:
+        """Keep a revision for that long, on behalf of a checkpoint."""
