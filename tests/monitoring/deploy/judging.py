@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 
-import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.monitoring.deploy.files import RULES, Json
@@ -27,7 +26,7 @@ def firing(cases: Mapping[str, tuple[Json, Growth]], folder: Path) -> dict[str, 
     nothing = {"expr": 'ALERTS{alertstate="firing"}', "eval_time": f"{MINUTES}m", "exp_samples": []}
     story = {"interval": "1m", "input_series": series, "promql_expr_test": [nothing]}
     file = folder / "judging.test.yml"
-    file.write_text(yaml.safe_dump({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": [story]}))
+    file.write_text(json.dumps({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": [story]}))
     done = subprocess.run([tool("promtool"), "test", "rules", str(file)], capture_output=True, text=True)
     said = (done.stdout + done.stderr).partition("got:")[2]
     assert said, done.stdout + done.stderr  # at least what is absent fires

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -38,15 +40,27 @@ PANELS = [(name, panel) for name, board in BOARDS.items() for panel in panels(bo
 
 
 def generate(*words: str, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    if find_spec("grafana_foundation_sdk") is None:
+        refuse("grafana-foundation-sdk is not installed, which makes and reads the dashboards; it needs Python 3.11")
     command = [sys.executable, "-m", "deploy.grafana.generate", *words]
-    return subprocess.run(command, capture_output=True, text=True, cwd=root)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, capture_output=True, text=True, cwd=root, env=environment)
 
 
 def test_the_dashboards_are_what_the_code_gives_and_grafanas_schema_knows_all_of_them():
-    if find_spec("grafana_foundation_sdk") is None:
-        refuse("grafana-foundation-sdk is not installed, which makes and reads the dashboards; it needs Python 3.11")
     done = generate("--check")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_dashboard_that_was_changed_by_hand_is_noticed_and_written_again(tmp_path: Path):
+    shutil.copytree(DEPLOY, tmp_path / "deploy")
+    file = tmp_path / "deploy" / "grafana" / "dashboards" / "operations.json"
+    content = file.read_text()
+    file.write_text(content.replace("Last step", "Last stop"))
+    done = generate("--check", root=tmp_path)
+    assert (done.returncode, done.stdout.count("\n"), "operations.json" in done.stdout) == (1, 1, True)
+    assert generate(root=tmp_path).returncode == 0
+    assert file.read_text() == content
 
 
 def test_each_has_one_fixed_address_and_says_for_whom_it_is():
