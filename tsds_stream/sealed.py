@@ -39,7 +39,11 @@ def unseal(path: Path, remedy: str) -> Json:
         FileNotFoundError: there is none.
         DamagedFileError: it is not whole.
     """
-    data = path.read_bytes()
+    return unsealed(path.read_bytes(), path, remedy)
+
+
+def unsealed(data: bytes, path: Path, remedy: str) -> Json:
+    """The content of a sealed file that was read from `path`. Raises `DamagedFileError`."""
     try:
         content = orjson.loads(data)["content"]
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:

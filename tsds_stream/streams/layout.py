@@ -9,6 +9,7 @@ SET/manifests/00000012.json    one revision: its record, its segments, checksums
 SET/manifests/00000012.members one row per member, by ascending id: segment, row, exact p and weight
 SET/segments/00000007.jsonl    selection records, one per line; never changed once written
 SET/segments/00000007.index    offsets, checksums, and the published numbers of those lines
+SET/leases/HOLDER.json         revisions that a reader has open, which are not deleted
 SET/selection.jsonl            on request: the newest revision as one file
 """
 
@@ -69,6 +70,10 @@ class SetLayout:
     @property
     def selection(self) -> Path:
         return self.root / "selection.jsonl"
+
+    @property
+    def leases(self) -> Path:
+        return self.root / "leases"
 
     @property
     def manifests(self) -> Path:

@@ -21,7 +21,8 @@ from tsds_stream.sealed import DamagedFileError, unseal
 from tsds_stream.streams.base import Sent
 from tsds_stream.streams.layout import Layout, SetLayout, numbered
 from tsds_stream.streams.manifest import Manifest, is_derived, read_manifest, read_members
-from tsds_stream.streams.segments import RESTORE, Segment
+from tsds_stream.streams.open_segments import OpenSegments
+from tsds_stream.streams.segments import RESTORE
 
 REPAIR = "Start the writer once: it makes this file anew."
 
@@ -47,10 +48,13 @@ class Difference:
 class StoredRevision:
     """One revision, read-only. Members are in ascending order of their ids; files are memory-mapped.
 
+    Opening reads the manifest and the table of members, 24 bytes each; everything else is read when it is asked for.
+
     Args:
         layout: of the target set.
         number: of the revision.
-        verify: compare the sha256 of the table of members. Lines have checksums of their own, compared when read.
+        verify: compare the sha256 of the table of members. That of the index of a segment is compared when the segment
+            is first used, and lines have checksums of their own, compared when read.
 
     Raises:
         DamagedFileError: a file of the revision is missing or not what was written.
@@ -60,7 +64,9 @@ class StoredRevision:
         self.manifest: Manifest = read_manifest(layout, number)
         self._layout = layout
         self._members = read_members(layout, self.manifest, verify=verify)
-        self._segments = {info.number: Segment(layout, info) for info in self.manifest.segments}
+        self._segments = OpenSegments(layout, self.manifest.segments)
+        self._segment_of, self._row_of = np.asarray(self._members["segment"]), np.asarray(self._members["row"])
+        self._exact = self.probabilities, self.weights
 
     @property
     def number(self) -> int:
@@ -112,18 +118,22 @@ class StoredRevision:
             IndexError: there are no i + 1 members.
             DamagedFileError: the record is not what was written.
         """
-        member = self._members[i]
-        record: Json = orjson.loads(self._segments[int(member["segment"])].line(int(member["row"])))
-        record["probability"], record["weight"] = float(member["probability"]), float(member["weight"])
+        line = self._segments[int(self._segment_of[i])].line(int(self._row_of[i]))
+        record: Json = orjson.loads(line)
+        record["probability"], record["weight"] = float(self._exact[0][i]), float(self._exact[1][i])
         return record
+
+    def id(self, i: int) -> str:
+        """The id of the i-th member, without those of others."""
+        return self._segments[int(self._segment_of[i])].id(int(self._row_of[i]))
 
     def __iter__(self) -> Iterator[Json]:
         return (self[i] for i in range(len(self)))
 
     def find(self, name: str) -> int | None:
         """The position of an id, or None."""
-        i = bisect_left(self.ids, name)
-        return i if i < len(self.ids) and self.ids[i] == name else None
+        i = bisect_left(range(len(self)), name, key=self.id)
+        return i if i < len(self) and self.id(i) == name else None
 
     def verify(self) -> None:
         """Read every file of the revision and compare checksums and digests.
@@ -132,8 +142,7 @@ class StoredRevision:
             DamagedFileError: the first damage found.
         """
         read_members(self._layout, self.manifest)
-        for segment in self._segments.values():
-            segment.verify()
+        self._segments.verify()
         sent = self.sent
         held = digest_of(self.ids, [one.probability for one in sent], [one.weight for one in sent])
         exact = digest_of(self.ids, self.probabilities, self.weights)
@@ -176,7 +185,7 @@ def list_revisions(root: Path | str, name: str) -> tuple[list[Json], list[Damage
     layout, newest = _existing(root, name), latest_revision(root, name)
     records: list[Json] = []
     damages: list[DamagedFileError] = []
-    for number in _kept(layout, newest):
+    for number in kept_revisions(layout, newest):
         try:
             records.append(read_manifest(layout, number).record)
         except DamagedFileError as damage:
@@ -197,7 +206,7 @@ def open_revision(root: Path | str, name: str, number: int | None = None, *, ver
         newest = latest_revision(root, name)
         wanted = newest if number is None else number
         if number is not None and not (1 <= number <= newest and layout.manifest(number).exists()):
-            kept = _kept(layout, newest)
+            kept = kept_revisions(layout, newest)
             raise NoSuchRevisionError(
                 f"{layout.root} does not hold revision {number}; "
                 + (f"it keeps {len(kept)} of them, from {kept[0]} to {kept[-1]}." if kept else "it keeps none.")
@@ -221,7 +230,8 @@ def difference(before: StoredRevision, after: StoredRevision) -> Difference:
     )
 
 
-def _kept(layout: SetLayout, newest: int) -> list[int]:
+def kept_revisions(layout: SetLayout, newest: int) -> list[int]:
+    """Numbers of the revisions that are kept, ascending, of those up to the newest."""
     return [n for n, path in numbered(layout.manifests) if path.suffix == ".json" and n <= newest]
 
 

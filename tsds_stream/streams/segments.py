@@ -131,6 +131,7 @@ class Segment:
         self.keys: NDArray[np.uint8] = part[5].reshape(n, KEY_BYTES)
         self._checksums: NDArray[np.uint32] = part[6].view("<u4")
         self._ids = index[cuts[-1] :]
+        self._index = index
         with self.path.open("rb") as file:
             self._lines = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
@@ -144,6 +145,14 @@ class Segment:
         except UnicodeDecodeError:
             raise DamagedFileError(self.index_path, "holds ids that are not UTF-8", RESTORE) from None
         return out
+
+    def id(self, row: int) -> str:
+        """The id in a row; for one of them no others are decoded. Raises `DamagedFileError`."""
+        start, end = int(self._id_ends[row]), int(self._id_ends[row + 1])
+        try:
+            return self._ids[start:end].tobytes().decode()
+        except UnicodeDecodeError:
+            raise DamagedFileError(self.index_path, "holds ids that are not UTF-8", RESTORE) from None
 
     def line(self, row: int) -> bytes:
         """The record of a row as it was written, with its newline. Raises `DamagedFileError` when it is not."""
@@ -164,8 +173,23 @@ class Segment:
             float(self.weights[row]),
         )
 
+    def check_index(self) -> None:
+        """Compare the sha256 of the index that is open, whose file may be gone. Raises `DamagedFileError`."""
+        if hashlib.sha256(self._index.data).hexdigest() != self.info.index_sha256:
+            raise DamagedFileError(self.index_path, "does not have the sha256 that it was written with", RESTORE)
+
     def verify(self, *, lines: bool = True) -> None:
-        """Compare the sha256 of the index, and of the lines when asked. Raises `DamagedFileError`."""
+        """Compare the sha256 of the index, and of the lines when asked.
+
+        Raises:
+            DamagedFileError: the message names the first line that is damaged.
+        """
         check_file(self.index_path, self.info.index_bytes, self.info.index_sha256, RESTORE)
         if lines:
-            check_file(self.path, self.info.data_bytes, self.info.data_sha256, RESTORE)
+            try:
+                check_file(self.path, self.info.data_bytes, self.info.data_sha256, RESTORE)
+            except DamagedFileError:
+                if self.path.exists() and self.path.stat().st_size == self.info.data_bytes:
+                    for row in range(self.info.rows):
+                        self.line(row)
+                raise
