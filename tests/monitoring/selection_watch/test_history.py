@@ -186,4 +186,4 @@ def test_an_hour_and_a_day_ago_are_compared_with_what_was_in_force_then(tmp_path
             assert document[f"tv_{name}"] == pytest.approx(moved, abs=1e-6)
             assert document[f"turnover_{name}"] == pytest.approx(1 - len(present & points) / len(present | points))
     assert document["tv_day"] is not None
-    assert story.document(after=48 * HOUR)["tv_day"] == 0  # nothing has been published since
+    assert story.document(after=30 * HOUR)["tv_day"] == 0  # nothing has been published since

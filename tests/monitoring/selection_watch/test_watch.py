@@ -83,11 +83,18 @@ def test_a_member_that_was_retracted_and_came_back_in_time_never_left(story):
     assert "retractions" not in churn(story)
 
 
-def test_a_member_whose_new_version_is_far_away_left_because_of_arrivals(story):
-    name = story.notice.revision.ids[0]
-    story.add([name], -story.selector.vectors([name]))
-    story.publish()
-    assert {one["id"]: one["cause"] for one in story.document()["left"]}[name] == "arrivals"
+def test_a_member_whose_new_version_is_far_away_left_because_of_arrivals():
+    story = Story(TARGETS, SelectorConfig(budget=20, calibration=200, max_k=30, slack=2))
+    story.add(IDS, DOCUMENTS)
+    name = story.publish().revision.ids[0]
+    far = -story.selector.vectors([name])
+    story.remove([name])
+    story.add([name], far)  # its last record counts
+    notice = story.publish()
+    assert name in notice.left
+    assert not story.selector.holds([name])[0]
+    assert notice.gone == {}
+    assert churn(story).keys() == {"arrivals"}
 
 
 def test_expired_members_are_told_from_those_that_were_pushed_out():
