@@ -94,13 +94,14 @@ def number(
     steps: Steps = ((None, BLUE),),
     words: dict[str, tuple[str, str]] | None = None,
     span: int = 4,
+    height: int = 4,
     none: str = "no data",
     decimals: int | None = None,
     named: bool = False,
 ) -> stat.Panel:
     """A number for each process or set, coloured. `words` are shown in place of values, each in a colour."""
     panel = stat.Panel().title(title).description(description).datasource(DATASOURCE).unit(unit).no_value(none)
-    panel = panel.height(4).span(span).thresholds(_steps(steps)).graph_mode(common.BigValueGraphMode.NONE)
+    panel = panel.height(height).span(span).thresholds(_steps(steps)).graph_mode(common.BigValueGraphMode.NONE)
     panel = panel.color_mode(common.BigValueColorMode.BACKGROUND)
     panel = panel.reduce_options(build.ReduceDataOptions().calcs(["lastNotNull"]))
     panel = panel.text_mode(common.BigValueTextMode.VALUE_AND_NAME if named else common.BigValueTextMode.AUTO)

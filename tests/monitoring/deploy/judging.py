@@ -7,12 +7,14 @@ import re
 import subprocess
 from collections.abc import Mapping
 from copy import deepcopy
+from functools import cache
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.monitoring.deploy.files import RULES, Json
+from tests.monitoring.deploy.files import RULES, Json, rules
 from tests.monitoring.prometheus import tool
+from tests.monitoring.promql import selectors
 from tests.monitoring.samples import MINUTE, NOW
 from tsds_stream.monitoring.exposition import render
 
@@ -56,7 +58,7 @@ def before(status: Json, growth: Growth, minutes: float) -> Json:
 
 
 def _series(instance: str, status: Json, growth: Growth) -> list[Json]:
-    """Every metric of the document for that time: moments keep their age, what grows grows evenly, the rest stands."""
+    """What rules ask for, over that time: moments keep their age, what grows grows evenly, the rest stands."""
     then, now = _values(before(status, growth, MINUTES)), _values(status)
     assert then.keys() == now.keys()
     found = []
@@ -72,11 +74,18 @@ def _series(instance: str, status: Json, growth: Growth) -> list[Json]:
     return found
 
 
+@cache
+def _asked_for() -> frozenset[str]:
+    return frozenset(one.metric for rule in rules() for one in selectors(rule["expr"]))
+
+
 def _values(status: Json) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    wanted = _asked_for()
     return {
         (sample.name, tuple(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(render(status)[0].decode())
         for sample in family.samples
+        if sample.name in wanted
     }
 
 

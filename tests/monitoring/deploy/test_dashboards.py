@@ -141,6 +141,11 @@ def test_panels_lie_beside_each_other_and_not_on_each_other(name: str):
         cells = {(place["x"] + column, place["y"] + line) for column in range(place["w"]) for line in range(place["h"])}
         assert not cells & taken, panel["title"]
         taken |= cells
+    last = max(line for _, line in taken)
+    holes = {(column, line) for column in range(24) for line in range(last)} - taken
+    shown = {line for _, line in holes}
+    folded = [one["gridPos"]["y"] for one in BOARDS[name]["panels"] if one.get("collapsed")]
+    assert all(line > min(folded) for line in shown)  # nothing moves up into a gap
 
 
 def test_numbers_of_panels_are_theirs_alone():
