@@ -149,7 +149,7 @@ def test_the_image_is_small_in_rights_and_contents():
     assert instruction("USER") == "10001:10001"
     assert "--uid 10001" in FINAL
     assert "--gid 10001" in FINAL
-    assert "'.[kafka,parquet]'" in DOCKERFILE
+    assert "'.[kafka,monitoring,parquet]'" in DOCKERFILE
     assert "HNSWLIB_NO_NATIVE=1" in DOCKERFILE
     assert not re.search(r"torch|transformer|loader", DOCKERFILE)
     assert not re.search(r"\b(apt-get|pip|g\+\+)\b", FINAL)
