@@ -35,7 +35,7 @@ Case = tuple[Change, int, int]
 def run(case: Case) -> Found:
     """One stream, watched."""
     change, burst, seed = case
-    if change is NONE:
+    if change == NONE:  # equal, not the same: it came from another process
         length, at = OPTIONS.warmup + OPTIONS.baseline + WATCHED, 0
     else:
         length, at = BEFORE + AFTER, BEFORE
@@ -57,7 +57,7 @@ def main() -> int:
         for case, found in zip(cases, pool.map(run, cases), strict=True):
             results.append((case, found))
             if len(results) % 20 == 0:
-                false = sum(case[0] is NONE and bool(found.ours) for case, found in results)
+                false = sum(case[0] == NONE and bool(found.ours) for case, found in results)
                 print(f"{len(results)} of {len(cases)} streams, {false} false alarms", file=sys.stderr, flush=True)
     folder = CACHE / "quick-results" if quick else RESULTS
     folder.mkdir(parents=True, exist_ok=True)
