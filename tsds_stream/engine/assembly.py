@@ -20,6 +20,7 @@ from tsds_stream.streams.base import Sink, Source
 from tsds_stream.streams.clocks import wall_clock
 from tsds_stream.streams.directory import DirectorySink
 from tsds_stream.streams.kafka.settings import KafkaSourceSettings
+from tsds_stream.streams.leased import Leased
 from tsds_stream.streams.settings import DirectorySinkSettings
 from tsds_stream.streams.sources import open_source
 from tsds_stream.streams.targets import TargetFile
@@ -128,7 +129,13 @@ def _sink(
 ) -> tuple[Sink, list[Callable[[], object]]]:
     sink = settings.sink
     if isinstance(sink, DirectorySinkSettings):
-        directory = DirectorySink(sink.path, keep_revisions=sink.keep_revisions, selection_file=sink.jsonl, disk=disk)
+        directory = DirectorySink(
+            sink.path,
+            keep_revisions=sink.keep_revisions,
+            pinned=Leased(sink.path),
+            selection_file=sink.jsonl,
+            disk=disk,
+        )
         return directory, []
     assert connection is not None
     from tsds_stream.streams.kafka.sink import KafkaSink
@@ -145,6 +152,7 @@ def _sink(
             revisions=kafka.topics.revisions,
             sets=[one.name for one in settings.target_sets],
             keep_revisions=sink.keep_revisions,
+            pinned=Leased(sink.directory),
             log=log,
         )
         mirror.start()

@@ -6,6 +6,8 @@ import logging
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, overload
@@ -14,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsds_stream.loader.errors import NoRevisionError, RevisionError
+from tsds_stream.loader.leases import Leases
 from tsds_stream.loader.opening import place_of
 from tsds_stream.loader.places import Place
 from tsds_stream.records import Json
@@ -127,11 +130,15 @@ class Revisions:
     Can be pickled: a copy in another process, such as a worker of a DataLoader, only reads.
     """
 
-    def __init__(self, place: Place, target_set: str) -> None:
+    def __init__(self, place: Place, target_set: str, leases: Leases | None = None) -> None:
         self.target_set = target_set
         self._place = place
         self._lock = threading.Lock()
         self._in_use: weakref.WeakValueDictionary[int, Revision] = weakref.WeakValueDictionary()
+        self._leases = leases
+        if leases is not None:
+            leases.watch(partial(_numbers, self._in_use))
+            weakref.finalize(self, leases.close)
 
     @classmethod
     def open(
@@ -146,11 +153,20 @@ class Revisions:
     ) -> Revisions:
         """The revisions at a place.
 
+        Those that are open are leased, where this process may write to the place: until it closes them, or a few
+        minutes after it has died, the writer of a snapshot directory does not delete them.
+
+        Args:
+            url: a snapshot directory: a path, or file://…
+            target_set: name of the set.
+            holder: a name for the lease, for people who look for who keeps a revision.
+
         Raises:
             RevisionError: there are none, or they cannot be reached; the message says what to do.
         """
         place = place_of(url, target_set)
-        found = cls(place, target_set)
+        leases = None if place.leases is None else Leases(place.leases, holder)
+        found = cls(place, target_set, leases)
         place.newest()
         return found
 
@@ -195,7 +211,8 @@ class Revisions:
         with self._lock:
             found = self._in_use.get(number)
             if found is None:
-                found = self._in_use[number] = Revision(self, self._place.open(number))
+                with self._leased(number):
+                    found = self._in_use[number] = Revision(self, self._place.open(number))
             return found
 
     def __getitem__(self, number: int) -> Revision:
@@ -207,6 +224,14 @@ class Revisions:
     def __len__(self) -> int:
         return len(self.numbers())
 
+    def hold(self, number: int, name: str, seconds: float) -> None:
+        """Keep a revision from being deleted for so long, on behalf of `name`, also when this process has ended.
+
+        A call replaces the one before it for the same revision and name; with 0 seconds, the revision is let go.
+        """
+        if self._leases is not None:
+            self._leases.hold(number, name, seconds)
+
     def heartbeat(self) -> int | None:
         """When the publisher was last known to be alive, with all that it had read in effect; ms since the epoch."""
         return self._place.heartbeat()
@@ -217,6 +242,8 @@ class Revisions:
 
     def close(self) -> None:
         """Let go of leases, threads and connections; what is open stays readable."""
+        if self._leases is not None:
+            self._leases.close()
         self._place.close()
 
     def __enter__(self) -> Revisions:
@@ -230,3 +257,23 @@ class Revisions:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         Revisions.__init__(self, state["_place"], state["target_set"])
+
+    @contextmanager
+    def _leased(self, number: int) -> Iterator[None]:
+        """While a revision is being opened."""
+        if self._leases is None:
+            yield
+            return
+        self._leases.begin(number)
+        try:
+            yield
+        except BaseException:
+            self._leases.end(number)
+            self._leases.refresh()
+            raise
+        self._leases.end(number)
+
+
+def _numbers(in_use: weakref.WeakValueDictionary[int, Revision]) -> set[int]:
+    revisions = (reference() for reference in in_use.valuerefs())  # a list, which no other thread changes
+    return {revision.number for revision in revisions if revision is not None}

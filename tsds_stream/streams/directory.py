@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -127,7 +128,7 @@ class DirectorySink:
             for writer, one in prepared:
                 writer.accept(one.state)
                 self._derive(writer)
-                writer.retire(self._keep, self._pinned(writer.name))
+                writer.retire(self._keep, partial(self._pinned, writer.name))
         self._settled = True
 
     def heartbeat(self, positions: Positions, now: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -156,14 +156,28 @@ class SetWriter:
             if not self.layout.latest.exists() or self.layout.latest.read_bytes() != content:
                 write_in_one_step(self._disk, self.layout.latest, content)
 
-    def retire(self, keep: int, pinned: Collection[int]) -> None:
-        """Remove revisions other than the newest `keep` and the `pinned` ones, and segments that nothing needs."""
-        old = [n for n in sorted(self._manifests)[:-keep] if n not in pinned]
+    def retire(self, keep: int, pinned: Callable[[], Collection[int]]) -> None:
+        """Remove revisions other than the newest `keep` and the `pinned` ones, and segments that nothing needs.
+
+        A manifest is hidden before `pinned` is asked for the last time: whoever pins a revision and then finds its
+        manifest can be sure that it stays.
+        """
+        old = sorted(self._manifests)[:-keep]
+        pins = pinned() if old else ()
+        old = [n for n in old if n not in pins]
         if not old:
             return
+        for revision in old:
+            if self.layout.manifest(revision).exists():
+                self._disk.replace(self.layout.manifest(revision), temporary(self.layout.manifest(revision)))
+        pins = pinned()
+        for revision in [n for n in old if n in pins]:
+            if temporary(self.layout.manifest(revision)).exists():
+                self._disk.replace(temporary(self.layout.manifest(revision)), self.layout.manifest(revision))
+            old.remove(revision)
         before = self._needed()
         for revision in old:
-            self._disk.remove(self.layout.manifest(revision))
+            self._disk.remove(temporary(self.layout.manifest(revision)))
             self._disk.remove(self.layout.members(revision))
             del self._manifests[revision]
         needed = self._needed()
