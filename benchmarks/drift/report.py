@@ -27,6 +27,7 @@ def write(folder: Path, results: Results, options: DriftOptions, at: int, second
     unchanged = {burst: _of(results, "no change", burst) for burst in bursts}
     changes = list(dict.fromkeys(change.name for (change, _, _), _ in results if change.share))
     changed = {(name, burst): _of(results, name, burst) for name in changes for burst in bursts}
+    watched = min(run.looks[-1] for runs in unchanged.values() for run in runs) - learned
     lines = [
         "# Drift of the stream on real text",
         "",
@@ -41,7 +42,7 @@ def write(folder: Path, results: Results, options: DriftOptions, at: int, second
         "",
         "## No change: streams with a false alarm",
         "",
-        f"{len(unchanged[bursts[0]])} seeds for each burst length, 50,000 documents each after the baseline. "
+        f"{len(unchanged[bursts[0]])} seeds for each burst length, {watched:,} documents each after the baseline. "
         f"At most {options.false_alarm_rate:.0%} of the streams may have one.",
         "",
         _header(["detector", *(f"burst {burst}" for burst in bursts), "all"]),
