@@ -20,6 +20,11 @@ from typing import Any
 
 Json = dict[str, Any]
 
+_SWITCHES = (
+    "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --hide-scrollbars --no-first-run --disable-sync "
+    "--disable-background-networking --disable-component-update --force-color-profile=srgb --lang=en-GB "
+    "--remote-debugging-pipe"
+)
 _PATIENCE = 60.0  # seconds for an answer, on a machine that is busy with other tests
 
 
@@ -47,23 +52,11 @@ class Chromium:
     """The browser process and the pipes to it."""
 
     def __init__(self, path: str, profile: Path) -> None:
-        switches = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"]
-        switches += [
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-        ]
-        switches += [
-            "--force-color-profile=srgb",
-            "--lang=en-GB",
-            f"--user-data-dir={profile}",
-            "--remote-debugging-pipe",
-        ]
+        switches = f"--user-data-dir={profile} {_SWITCHES}".split(" ")
         orders, self._orders = os.pipe()
         self._answers, answers = os.pipe()
-        # The browser reads from descriptor 3 and writes to 4, whatever numbers the pipes have here.
-        moved = ["sh", "-c", f'exec "$@" 3<&{orders} 4>&{answers}', "sh", path, *switches, "about:blank"]
+        # The browser reads from descriptor 3 and writes to 4. `3<&12` is beyond a plain sh.
+        moved = ["sh", "-c", f'exec "$@" 3</dev/fd/{orders} 4>/dev/fd/{answers}', "sh", path, *switches, "about:blank"]
         self._log = (profile / "chromium.log").open("wb")
         self._process = subprocess.Popen(
             moved, pass_fds=(orders, answers), stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log
@@ -176,11 +169,19 @@ class Tab:
         self._browser.wait(condition)
 
     def run(self, expression: str) -> Any:
-        """The value of an expression, or of the promise that it gives; works with the page's own scripts switched off."""
+        """The value of an expression, or of its promise; works where the page's own scripts are switched off."""
         done = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in done:
             raise ChromiumError(f"{expression[:200]}: {done['exceptionDetails']}")
         return done["result"].get("value")
+
+    def until(self, expression: str) -> None:
+        """Wait until an expression is true."""
+        limit = time.monotonic() + _PATIENCE
+        while not self.run(expression):
+            if time.monotonic() > limit:
+                raise ChromiumError(f"never came true: {expression}")
+            time.sleep(0.05)
 
     def complaints(self) -> list[str]:
         """What stands in the console, and every request that did not succeed."""

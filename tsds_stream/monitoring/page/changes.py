@@ -8,7 +8,7 @@ from tsds_stream.monitoring.page import formatting
 from tsds_stream.monitoring.page.markup import Html, join, tag
 from tsds_stream.monitoring.page.pieces import folded, nothing, part, sentence, table
 from tsds_stream.monitoring.page.place import Place
-from tsds_stream.monitoring.page.values import count, shown, when, words
+from tsds_stream.monitoring.page.values import count, origin, shown, when, words
 
 _SINCE = (("", "The revision before"), ("_hour", "An hour ago"), ("_day", "A day ago"))
 _ENTERED = {
@@ -77,7 +77,7 @@ def _document(name: str, each: Place, causes: dict[str, str], now: int, *, allow
     if allow_text and identity.words():
         title = tag("a", title, href="/explain?" + urlencode({"set": name, "id": identity.words()}, errors="replace"))
     cause = each["cause"].words()
-    because = tag("span", causes.get(cause, cause), data_value=each["cause"].path) if cause else None
+    because = tag("span", causes.get(cause, cause), **origin(each["cause"])) if cause else None
     in_revision = tag("span", "revision ", count(each["revision"]), class_="whole")
     probability = (
         tag("span", "probability ", shown(each["probability"]), class_="whole") if each["probability"].known else None

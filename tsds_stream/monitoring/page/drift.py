@@ -51,15 +51,16 @@ def stream_drift(status: Place, now: int) -> Html:
     several = len(list(status["sets"].items())) > 1
     pairs = list(dict.fromkeys((each["signal"].words(), each["set"].words()) for each in drift["signals"]))
     charts = [_chart(k, signal, name, status, now, several) for k, (signal, name) in enumerate(pairs)]
-    return section(
-        "drift", title, tag("div", *charts, class_="charts"), _now(drift, several), _shares(drift), intro=explained
-    )
+    drawn = tag("div", *charts, class_="charts") if state == "watching" else None
+    return section("drift", title, drawn, _now(drift, several), _shares(drift), intro=explained)
 
 
 def _standing(drift: Place, now: int) -> Html:
     looked, needed, baseline = drift["looked_at"], drift["needed"], drift["baseline"]
     if drift["state"].value != "watching":
-        return join("Not yet: ", count(looked), " documents are looked at, ", count(needed), " more make the baseline.")
+        return join(
+            "Not known yet: ", count(looked), " documents are looked at, ", count(needed), " more are needed first."
+        )
     origin = (
         "a file" if baseline["source"].value == "file" else join("this stream, frozen ", when(baseline["ended"], now))
     )

@@ -46,7 +46,7 @@ def _lag(status: Place, now: int) -> Html:
             series = history(status["history"].value, f"lag_{unit}")
             chart = lines("lag", f"Lag in {unit} over time", [series], now, form=form, area=True)
     if not found:
-        return tile("Lag", formatting.UNKNOWN, "the source does not say how much waits")
+        return tile("Lag", formatting.UNKNOWN, "not known, or not told by the source")
     behind = join(found[1], " behind") if len(found) > 1 else None
     return tile("Lag", found[0], behind, chart=chart)
 
@@ -54,7 +54,7 @@ def _lag(status: Place, now: int) -> Html:
 def _latency(status: Place) -> Html:
     latency = status["latency"]
     recent = latency["recent"]
-    note = "from the timestamp of a record to the revision that first reflects it"
+    note = "from a record's timestamp to the revision that reflects it"
     if not recent.known:
         return tile("Latency", formatting.UNKNOWN, "no new document became visible in the last minute", note)
     value = join(shown(recent["p50"], formatting.seconds), tag("small", " median"))
@@ -66,5 +66,5 @@ def _read(status: Place, now: int) -> Html:
     flow = status["flow"]
     letters = flow["dead_letters"]
     dead = join(total(letters), " could not be used") if letters else "all could be used"
-    last = join("last ", when(flow["last_read"], now)) if flow["last_read"] else "none yet"
+    last = join("last one ", when(flow["last_read"], now)) if flow["last_read"] else "none yet"
     return tile("Documents read", count(flow["documents_read"]), last, dead)

@@ -23,8 +23,8 @@ def headline(health: Health, status: Place, now: int) -> Html:
         origin = sentence(
             tag("span", "phase ", words(process["phase"])),
             tag("span", "started ", when(process["started"], now)),
-            tag("span", "figures of ", when(status["created"], now)),
-            tag("span", "page of ", tag("time", formatting.absolute(now), datetime=formatting.machine_time(now))),
+            tag("span", "figures from ", when(status["created"], now)),
+            tag("span", "page from ", tag("time", formatting.absolute(now), datetime=formatting.machine_time(now))),
         )
     return tag(
         "section",

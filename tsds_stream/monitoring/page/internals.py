@@ -8,6 +8,8 @@ from tsds_stream.monitoring.page.pieces import facts, folded, nothing, section, 
 from tsds_stream.monitoring.page.place import Place
 from tsds_stream.monitoring.page.values import count, shown, when, words
 
+_UNFOLDED = 8
+
 
 def lately(status: Place, now: int) -> Html:
     """The last events, newest first."""
@@ -17,8 +19,11 @@ def lately(status: Place, now: int) -> Html:
         name = event["set"]
         of = join(words(name), ": ") if several and name.words() else None
         found.append(tag("li", when(event["time"], now), tag("span", of, words(event["text"]))))
-    listed = tag("ol", *found, class_="events") if found else nothing("Nothing has happened since the start.")
-    return section("events", "What happened lately", listed)
+    if not found:
+        return section("events", "What happened lately", nothing("Nothing has happened since the start."))
+    first, others = found[:_UNFOLDED], found[_UNFOLDED:]
+    more = folded("events-more", f"{len(others)} more", tag("ol", *others, class_="events")) if others else None
+    return section("events", "What happened lately", tag("ol", *first, class_="events"), more)
 
 
 def internals(status: Place, now: int) -> Html:

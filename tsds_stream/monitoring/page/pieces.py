@@ -52,7 +52,7 @@ def table(
     body = [tag("tr", tag("th", row[0], scope="row"), *(tag("td", cell) for cell in row[1:])) for row in rows]
     named = tag("caption", caption, id=identity, class_="unseen" if quiet else None)
     whole = tag("table", named, head, tag("tbody", *body))
-    return tag("div", whole, class_="scroll", role="region", aria_labelledby=identity, tabindex="0")
+    return tag("div", whole, class_="scroll", role="group", aria_labelledby=identity, tabindex="0")
 
 
 def folded(identity: str, title: object, *children: object, unfolded: bool = False) -> Html:

@@ -10,7 +10,7 @@ from tsds_stream.monitoring.page.markup import Html, join, tag
 from tsds_stream.monitoring.page.pieces import figure, folded, section, sentence, tile, tiles
 from tsds_stream.monitoring.page.place import Place
 from tsds_stream.monitoring.page.plan import plan_and_index
-from tsds_stream.monitoring.page.values import count, counted, shown, when, words
+from tsds_stream.monitoring.page.values import count, counted, origin, shown, when, words
 from tsds_stream.summary import REASONS
 
 _CHARTS = (
@@ -74,7 +74,7 @@ def _exactness(one: Place) -> Html:
     if one["exact"].value:
         return tile(
             "Exact?",
-            tag("span", "Exact", data_value=one["exact"].path),
+            tag("span", "Exact", **origin(one["exact"])),
             "the same that one batch over all documents gives",
         )
     reasons = [reason for reason in one["reasons"] if reason.words()]

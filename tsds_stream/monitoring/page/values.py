@@ -7,7 +7,7 @@ from typing import Any
 
 from tsds_stream.monitoring.page import formatting
 from tsds_stream.monitoring.page.formatting import Formatter, figure
-from tsds_stream.monitoring.page.markup import Html, tag
+from tsds_stream.monitoring.page.markup import Html, join, tag
 from tsds_stream.monitoring.page.place import Place
 
 
@@ -23,7 +23,7 @@ def count(place: Place, **attributes: object) -> Html:
 def counted(place: Place, one: str, many: str | None = None) -> Html:
     """1 document, 12,000 documents."""
     noun = one if place.value == 1 else many or f"{one}s"
-    return tag("span", count(place), f" {noun}", class_="whole")
+    return join(count(place), f" {noun}")
 
 
 def total(place: Place) -> Html:
