@@ -35,11 +35,11 @@ class StreamClock(SystemClock):
         return _BEGIN + _APART * (self.statistics.documents_applied if self.statistics else 0)
 
 
-def watched_run(root: Path, **monitoring: Any) -> list[Json]:
-    """Every status document of a run over files: 4,000 records of two sources, with all that may be wrong in some."""
+def watched_run(root: Path, records: int = _RECORDS, **monitoring: Any) -> list[Json]:
+    """Every status document of a run over files: records of two sources, with all that may be wrong in some."""
     root.mkdir(parents=True, exist_ok=True)
     (root / "documents").mkdir()
-    lines = [f"{line}\n" for line in _records()]
+    lines = [f"{line}\n" for line in _records(records)]
     for start in range(0, len(lines), _PER_FILE):
         (root / "documents" / f"{start:05}.jsonl").write_text("".join(lines[start : start + _PER_FILE]))
     (root / "targets.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in targets()))
@@ -84,10 +84,10 @@ def targets() -> list[Json]:
     ]
 
 
-def _records() -> Iterator[str]:
+def _records(records: int) -> Iterator[str]:
     chosen = random.Random(0)
     topics = [words.split() for words in TOPICS.values()]
-    for k in range(_RECORDS):
+    for k in range(records):
         words = topics[chosen.randrange(len(topics))] + topics[chosen.randrange(len(topics))] + [f"w{k % 700}"]
         text = " ".join(chosen.choices(words, k=chosen.randrange(4, 12)))
         source = ("manual", "forum")[k % 3 == 0]

@@ -91,4 +91,4 @@ def reads_as(text: str, value: float) -> bool:
     step = unit * 10.0 ** -len(found[3] or "")
     if "e" in found[2]:
         step = abs(shown) / 100
-    return abs(shown - value) <= step * (1.0 if found[4] in _ROUNDED_DOWN else 0.5) * (1 + 1e-9)
+    return abs(shown - value) <= step * (1.0 if found[4] in _ROUNDED_DOWN else 0.5) * (1 + 1e-9) + abs(value) * 1e-12

@@ -33,7 +33,7 @@ def _unfolded(tab: Tab) -> None:
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The last document of a run with three target sets."""
-    return watched_run(tmp_path_factory.mktemp("run") / "run")[-1]
+    return watched_run(tmp_path_factory.mktemp("run") / "run", records=1500)[-1]
 
 
 @pytest.mark.parametrize("name", [*SAMPLES, "real"])

@@ -51,7 +51,9 @@ def test_headings_follow_each_other_and_identities_are_unique(name: str) -> None
 
 def test_the_page_does_not_break_where_a_document_lacks_something() -> None:
     broken = [{}, {"sets": None}, {"sets": {"a": None}}, {"drift": {"state": "watching"}}, {"history": {"rows": [[]]}}]
-    for document in [*broken, *_without(samples.failing(), 3)]:
+    whole = samples.failing()
+    whole["history"]["rows"] = whole["history"]["rows"][:3]
+    for document in [*broken, *_without(whole, 3)]:
         assert "</html>" in render(document, WELL, NOW, allow_text=True)
 
 
