@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from tsds_stream.loader.errors import RevisionError
 from tsds_stream.loader.places import DirectoryPlace, Place
 
 
-def place_of(url: str | Path, target_set: str) -> Place:
-    """Where the revisions of a target set are read.
+def place_of(
+    url: str | Path, target_set: str, cache: Path | None, options: Mapping[str, Any] | None, timeout: float
+) -> Place:
+    """Where the revisions of a target set are read: see `Revisions.open`.
 
     Raises:
-        RevisionError: the URL is of no known kind.
+        RevisionError: the URL is of no known kind, or a package is missing that it needs.
     """
     text = str(url)
     scheme, colon, _ = text.partition("://")
-    if isinstance(url, Path) or not colon:
+    if cache is None and (isinstance(url, Path) or not colon):
         return DirectoryPlace(Path(url), target_set)
-    if scheme == "file":
+    if cache is None and scheme == "file":
         return DirectoryPlace(Path(unquote(urlsplit(text).path)), target_set)
-    raise RevisionError(f"{text}: selections are read from directories")
+    from tsds_stream.loader.remote import RemotePlace
+
+    return RemotePlace(text, target_set, cache, options)

@@ -157,14 +157,20 @@ class Revisions:
         minutes after it has died, the writer of a snapshot directory does not delete them.
 
         Args:
-            url: a snapshot directory: a path, or file://…
+            url: a snapshot directory as a path or file://…; a copy of one that fsspec can read, as s3://… or
+                memory://…; or topics: kafka://HOST:PORT/SELECTION_TOPIC?revisions=TOPIC, of which a thread keeps a copy
+                up to date in `cache`.
             target_set: name of the set.
+            cache: a directory of this computer to which what is read is brought, and which processes share. Topics need
+                one; copies behind fsspec are brought to a temporary one if need be; with one, directories are, too.
             holder: a name for the lease, for people who look for who keeps a revision.
+            options: of the fsspec file system, or TLS and SASL settings as kafka-python names them.
+            timeout: seconds to wait for the first revision from topics.
 
         Raises:
             RevisionError: there are none, or they cannot be reached; the message says what to do.
         """
-        place = place_of(url, target_set)
+        place = place_of(url, target_set, None if cache is None else Path(cache), options, timeout)
         leases = None if place.leases is None else Leases(place.leases, holder)
         found = cls(place, target_set, leases)
         place.newest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from tsds_stream.durable import Disk, write_in_one_step
 from tsds_stream.records import Json
-from tsds_stream.sealed import DamagedFileError, check_file, seal, unseal
+from tsds_stream.sealed import DamagedFileError, check_file, seal, unsealed
 from tsds_stream.streams.layout import SetLayout
 from tsds_stream.streams.segments import RESTORE, SegmentInfo
 
@@ -76,9 +77,15 @@ def read_manifest(layout: SetLayout, revision: int) -> Manifest:
     """Raises `DamagedFileError`, also when there is none."""
     path = layout.manifest(revision)
     try:
-        content = unseal(path, RESTORE)
+        data = path.read_bytes()
     except FileNotFoundError:
         raise DamagedFileError(path, "is missing", RESTORE) from None
+    return manifest_in(data, path, revision)
+
+
+def manifest_in(data: bytes, path: Path, revision: int) -> Manifest:
+    """The manifest that was read from `path`. Raises `DamagedFileError`."""
+    content = unsealed(data, path, RESTORE)
     if content.get("format") != FORMAT:
         raise DamagedFileError(
             path,
