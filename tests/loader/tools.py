@@ -17,3 +17,10 @@ def needed(name: str) -> ModuleType:
         if os.environ.get("TSDS_CI_TORCH") == "1":
             raise
         pytest.skip(f"{name} is not installed (pip install '.[loader]')", allow_module_level=True)
+
+
+# Of torch: that 4 workers are many for this computer. Of Python from 3.12 on: that torch has threads where it forks.
+WORKERS_ARE_FINE = [
+    pytest.mark.filterwarnings("ignore:This DataLoader will create .* worker processes:UserWarning"),
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+]

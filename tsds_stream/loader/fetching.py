@@ -1,0 +1,93 @@
+"""Reads the documents of a batch, in the main process or in a worker of a DataLoader."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from torch.utils.data import get_worker_info
+
+from tsds_stream.loader.reading import Archive, Documents, LoaderError
+from tsds_stream.records import Json
+
+SERVED: Final = "served"  # field of a served document: under which revision, in which epoch, from which place
+_AT_HAND: Final = 2  # revisions that stay open: while one gives way to the next, batches come from both
+
+
+class Request(NamedTuple):
+    """A batch to be read."""
+
+    revision: int
+    epoch: int
+    places: list[int]
+
+
+class Fetched(NamedTuple):
+    """A batch that was read, and the ids in it."""
+
+    ids: list[str]
+    batch: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A batch that could not be read. As a value, what a worker says arrives as it was said."""
+
+    error: LoaderError
+
+
+class Reader:
+    """Reads documents by revision and place. Each process opens the revisions for itself."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+        self._in_worker = False
+        self._open: dict[int, Documents] = {}
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"_archive": self._archive, "_in_worker": False, "_open": {}}
+
+    def documents(self, number: int) -> Documents:
+        """A revision; the last few stay open."""
+        if not self._in_worker and get_worker_info() is not None:
+            # A forked worker has the archive of its parent, with threads that are not here: what is sent to a worker
+            # that is spawned serves as well.
+            self._archive, self._open, self._in_worker = pickle.loads(pickle.dumps(self._archive)), {}, True  # noqa: S301
+        documents = self._open.get(number)
+        if documents is None:
+            while len(self._open) >= _AT_HAND:
+                del self._open[min(self._open)]
+            documents = self._open[number] = self._archive.at(number)
+        return documents
+
+    def read(self, request: Request) -> list[Json]:
+        """The documents of a batch, with what tells where they come from."""
+        documents = self.documents(request.revision)
+        found = []
+        for place in request.places:
+            document = documents[place]
+            document[SERVED] = {"revision": request.revision, "epoch": request.epoch, "place": place}
+            found.append(document)
+        return found
+
+
+class Fetcher:
+    """What a DataLoader takes for its data set: asked for a whole batch, it gives the whole batch.
+
+    Args:
+        reader: of documents.
+        collate: makes of a list of documents what is to be yielded.
+    """
+
+    def __init__(self, reader: Reader, collate: Callable[[list[Json]], Any] | None) -> None:
+        self._reader, self._collate = reader, collate
+
+    def __getitems__(self, request: Request) -> Fetched | Failed:
+        try:
+            documents = self._reader.read(request)
+        except LoaderError as error:
+            return Failed(error)
+        ids = [document["id"] for document in documents]
+        return Fetched(ids, documents if self._collate is None else self._collate(documents))
