@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 LOOP_STALLED: Final = 60.0  # seconds since the last turn of the main loop
-# Before a probe has the process restarted: longer than a transaction that waits for a broker, of which the process itself
-# makes an end.
+# Before a probe has the process restarted: longer than a transaction waits for a broker, which the process itself ends.
 LOOP_DEAD: Final = 180.0  # seconds since the last turn of the main loop
 STARTING_STALLED: Final = 600.0  # the same while models are loaded and topics read back
 STATUS_SILENT: Final = 15.0  # seconds since the last status document of a process that has not said goodbye
