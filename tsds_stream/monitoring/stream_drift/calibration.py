@@ -8,6 +8,7 @@ any window of theirs strays:
 * A simulated stream is a chain of blocks. Each is a Gaussian mixture of the blocks of the baseline (a multiplier
   bootstrap: Buehlmann 1993; Bucher and Kojadinovic 2016), so that it has the covariance of real neighbouring documents,
   and no document that comes twice can make two windows look alike.
+* Some sources are more unusual than others: a simulated block strays as far, beside the others, as one of the baseline.
 * Blocks are as long as documents remain alike: the variance of block means times their length has stopped growing.
 * The baseline is a sample. The mean of a simulated stream differs from it by as much as the mean of the baseline is
   uncertain, once for the whole stream; and its scale is as uncertain as a variance that is estimated from that many
@@ -31,7 +32,7 @@ BLOCKS: Final = (1, 2, 4, 8)  # chunks
 _STREAMS: Final = 100
 _LONGEST: Final = 1000  # chunks of a simulated stream beyond the first window; what is farther is extrapolated
 _STARTS: Final = 256  # blocks that are mixed
-_STILL_GROWING: Final = 1.1
+_STILL_GROWING: Final = 1.05
 _SCALES: Final = 4096
 _EULER: Final = 0.5772156649015329
 
@@ -116,8 +117,12 @@ def _paths(deviations: Float64, block: int, length: int, random: np.random.Gener
     pieces = deviations[(starts[:, None] + np.arange(block)) % n].reshape(len(starts), -1)
     pieces = (pieces * np.sqrt(n / (n - block) / len(starts))).astype(np.float32)
     means = pieces.reshape(len(starts), block, features).mean(1) * np.float32(np.sqrt(block / n))
+    energies = np.sqrt(np.einsum("ij,ij->i", pieces, pieces))
+    unusual = energies / max(float(np.sqrt((energies**2).mean())), 1e-30)
+    count = -(-length // block)
     for _ in range(_STREAMS):
-        mixed = random.standard_normal((-(-length // block), len(starts)), np.float32) @ pieces
+        mixed = random.standard_normal((count, len(starts)), np.float32) @ pieces
+        mixed *= random.choice(unusual, count)[:, None]
         uncertain = random.standard_normal(len(starts), np.float32) @ means
         yield mixed.reshape(-1, features)[:length] + uncertain
 
