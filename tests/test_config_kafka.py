@@ -271,10 +271,10 @@ def test_a_password_file_is_read_when_it_is_needed_without_its_newline(tmp_path:
 
 def test_no_secret_is_an_option_of_the_command_line():
     shown = tsds("run", "--help").stdout
-    secrets = [option for section in SECTIONS.values() for option in section.options if option.secret]
-    assert {option.name for option in secrets} == {"ssl_password", "sasl_password"}
-    for option in secrets:
-        flag = f"--kafka-{option.name}".replace("_", "-")
+    secrets = {f"{name}.{o.name}" for name, section in SECTIONS.items() for o in section.options if o.secret}
+    assert secrets == {"kafka.ssl_password", "kafka.sasl_password", "monitoring.token"}
+    for secret in secrets:
+        flag = "--" + secret.replace(".", "-").replace("_", "-")
         assert f"{flag} " not in shown
         assert f"{flag}-file" in shown
 
