@@ -78,6 +78,15 @@ def test_events_tell_what_differs_between_two_documents() -> None:
     assert len(events.document()) <= 20
 
 
+def test_sets_that_come_with_the_restored_state_are_no_news() -> None:
+    events, empty, restored = Events(), deepcopy(sample()), deepcopy(sample())
+    empty["sets"] = {}
+    restored["sets"]["default"] |= {"sigma": None, "calibrated": False}
+    for one in (empty, restored, sample()):
+        events.compare(one)
+    assert events.document() == []
+
+
 def test_a_document_without_drift_is_compared_like_any_other() -> None:
     events, off = Events(), deepcopy(sample())
     off["drift"] = {"state": "off"}
@@ -119,6 +128,15 @@ def test_the_rate_is_of_the_last_seconds() -> None:
     assert rate.at(1000, 100) == 100.0
     for second in range(2, 40):
         found = rate.at(second * 1000, 100 + (second - 1) * 7)
+    assert found == pytest.approx(7.0)
+
+
+def test_a_rate_goes_on_when_the_clock_is_set_back() -> None:
+    rate = Rate()
+    for second in range(20):
+        rate.at(3_600_000 + second * 1000, second * 50)
+    for second in range(1, 5):
+        found = rate.at(second * 1000, 1000 + second * 7)
     assert found == pytest.approx(7.0)
 
 

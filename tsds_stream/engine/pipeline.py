@@ -97,7 +97,7 @@ class Pipeline:
                 if batch.documents or batch.dead_letters or batch.positions != positions:
                     positions = batch.positions
                     self._statistics.stages["read"].observe(finished - started)
-                    self._statistics.documents_read += len(batch.documents)
+                    self._statistics.documents_read += len(batch.documents) + len(batch.dead_letters)
                     self._statistics.bytes_read += batch.size
                     if not self._raw.put(batch, len(batch.documents), batch.size, self._source.rest):
                         return

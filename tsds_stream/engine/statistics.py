@@ -95,7 +95,7 @@ class Statistics:
 
     phase: Phase = "starting"
     ticked: int = 0  # the main loop has turned
-    documents_read: int = 0
+    documents_read: int = 0  # records, also those that cannot be used
     bytes_read: int = 0
     documents_applied: int = 0  # adds and retractions that reached the selectors
     retractions: int = 0

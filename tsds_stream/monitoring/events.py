@@ -28,7 +28,8 @@ class Events:
         now = int(status["created"])
         self._compare_embedder(now, before["embedder"], status["embedder"])
         for name, one in status["sets"].items():
-            self._compare_set(now, name, before["sets"][name], one)
+            if name in before["sets"]:  # sets are known only once the state is restored
+                self._compare_set(now, name, before["sets"][name], one)
         alarms = [{_which(signal) for signal in document["drift"].get("signals", []) if _raised(signal)}
                   for document in (before, status)]  # fmt: skip
         for name, text in sorted(alarms[1] - alarms[0]):
@@ -52,7 +53,9 @@ class Events:
         elif after["revision"] and (after["exact"], after["reasons"]) != (before["exact"], before["reasons"]):
             why = "exact again" if after["exact"] else f"not exact: {', '.join(after['reasons'])}"
             self.note(now, "exactness", name, f"revision {after['revision']:,} is {why}")
-        if after["calibrated"] and not before["calibrated"] and after["sigma"] is not None:
+        # After a restart the first computation tells what was frozen long ago.
+        restored = before["revision"] and before["sigma"] is None
+        if after["calibrated"] and not before["calibrated"] and after["sigma"] is not None and not restored:
             self.note(now, "calibration", name, f"sigma is frozen at {after['sigma']:.4g}")
 
 

@@ -27,7 +27,9 @@ class Rate:
         self._looks: deque[tuple[int, int]] = deque()
 
     def at(self, now: int, count: int) -> float:
-        """The rate, given the counter's value of this moment."""
+        """The rate, given the counter's value of this moment. Where the clock was set back it is counted anew."""
+        if self._looks and now < self._looks[-1][0]:
+            self._looks.clear()
         self._looks.append((now, count))
         while len(self._looks) > 2 and now - self._looks[1][0] >= _RATE_OVER:
             self._looks.popleft()

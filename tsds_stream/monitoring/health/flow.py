@@ -62,8 +62,8 @@ def dead_letters(status: Json, now: int) -> Iterator[Warning]:
         told = f"{plural(int(letters), 'dead letter')}: {', '.join(worst)}"
         sentence = f"{share:.1%} of the records {lately} could not be used ({told})."
         action = (
-            "tsds-stream dead-letters list shows them with reasons; mend the producer, then tsds-stream dead-letters "
-            "retry. Everything else goes on meanwhile."
+            "tsds-stream dead-letters list (with the selection directory, or --config) shows them with reasons; mend "
+            "the producer, then tsds-stream dead-letters retry. Everything else goes on meanwhile."
         )
         yield Warning("dead_letters", "warning", sentence, action)
 

@@ -38,5 +38,5 @@ def judge_stored(status: Json, now: int, holder: str | None) -> Health:
 def _killed(status: Json, now: int) -> Health:
     heard = age(status["created"], now)
     sentence = f"Process {status['process']['pid']} ended without a word; it was last heard of {heard}."
-    action = "It was killed, or the machine went down. Start it again: it goes on where it stopped."
+    action = "It was killed, its disk was full, or the machine went down. Start it again: it goes on where it stopped."
     return down(Warning("stalled", "critical", sentence, action))
