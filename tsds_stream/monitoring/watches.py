@@ -145,7 +145,9 @@ class Watches:
         settings = self._settings
         for name in references:
             watch = SelectionWatch(settings.false_alarm_rate, settings.coverage_distance)
-            load_watch(watch, self._file_of(name))
+            path = self._file_of(name)
+            if not load_watch(watch, path) and path.exists():
+                self._log.warning("the watch of a selection begins anew", set=name, reason=f"{path} is not whole")
             self._watches[name] = watch
         self._show_all()
         options = DriftOptions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from tests.monitoring.selection_watch.cases import Story
@@ -54,6 +55,20 @@ def test_a_file_that_is_missing_or_damaged_changes_nothing(story, tmp_path):
         watch = SelectionWatch()
         assert not load(watch, path)
         assert watch.document(story.now) is None
+
+
+def test_any_flipped_bit_is_noticed_or_harmless(story, tmp_path):
+    path = tmp_path / "watch.npz"
+    save(story.watch, path)
+    whole = path.read_bytes()
+    random = np.random.default_rng(0)
+    ends = np.r_[0:600, len(whole) - 600 : len(whole)]
+    for place in (*random.choice(ends, 300), *random.integers(0, len(whole), 300)):
+        flipped = bytes([whole[place] ^ (1 << random.integers(8))])
+        path.write_bytes(whole[:place] + flipped + whole[place + 1 :])
+        watch = SelectionWatch()
+        if not load(watch, path):
+            assert watch.document(story.now) is None, place
 
 
 def test_a_configured_distance_of_coverage_precedes_the_saved_one(story, tmp_path):

@@ -28,6 +28,13 @@ def test_there_are_at_most_32_groups():
     assert "other" in labels
 
 
+def test_a_name_that_is_too_long_to_be_shown_is_cut():
+    assert set(group_targets(["a", "b"], topics(2), {"a": "long " * 1000, "b": "short"})) == {
+        f"{'long ' * 39}long…",
+        "short",
+    }
+
+
 def test_clusters_are_the_topics_and_the_first_is_the_largest():
     centres = np.eye(8, dtype=np.float32)[:3]
     vectors = np.repeat(centres, [60, 40, 20], axis=0)

@@ -75,6 +75,9 @@ def test_damage_is_noticed_or_harmless(kept: Path, tmp_path: Path):
         loaded = load(damaged, SMALL, DIMENSION, SETS)
         assert loaded.drift is None
         assert "A new baseline is taken." in (loaded.reason or "")
+    of_the_version = whole.rindex(b"PK\x01\x02") + 6
+    damaged.write_bytes(whole[:of_the_version] + b"\xff" + whole[of_the_version + 1 :])
+    assert load(damaged, SMALL, DIMENSION, SETS).drift is None
     for place in range(200, len(whole) - 2000, len(whole) // 40):
         damaged.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
         loaded = load(damaged, SMALL, DIMENSION, SETS)

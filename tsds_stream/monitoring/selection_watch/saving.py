@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from tsds_stream.durable import Disk, make_directories, write_in_one_step
 from tsds_stream.monitoring.selection_watch.mass import Mass
-from tsds_stream.monitoring.selection_watch.pace import Window
+from tsds_stream.monitoring.selection_watch.pace import Pace, Window
 from tsds_stream.monitoring.selection_watch.watch import SelectionWatch
 from tsds_stream.records import Json
 
@@ -44,24 +43,32 @@ def load(watch: SelectionWatch, path: Path) -> bool:
         if contents["format"] != FORMAT:
             return False
         masses = [_mass(arrays, k, share) for k, share in enumerate(contents["shares"])]
-        windows = [Window(**one) for one in contents["pace"]["windows"]]
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        mass = None if contents["mass"] is None else masses[contents["mass"]]
+        kept = {moment: masses[k] for moment, k in contents["horizons"]}
+        distance, frozen = contents["coverage"]
+        trend = [(time, cost) for time, cost in contents["trend"]]
+        pace = _pace(contents["pace"], masses, watch.pace.rate)
+        members = contents["members"], arrays["member_sources"], contents["sources"]
+        standing, since, entered, left = (contents[name] for name in ("standing", "since", "entered", "left"))
+    except Exception:  # noqa: BLE001 - a damaged file makes its readers raise nearly anything
         return False
-    watch.standing, watch.since = contents["standing"], contents["since"]
-    watch.mass = None if contents["mass"] is None else masses[contents["mass"]]
-    watch.horizons.kept = {moment: masses[k] for moment, k in contents["horizons"]}
+    watch.standing, watch.since, watch.mass, watch.pace = standing, since, mass, pace
+    watch.horizons.kept = kept
     if not watch.coverage.frozen:
-        watch.coverage.distance, watch.coverage.frozen = contents["coverage"]
-    watch.trend.points.extend((time, cost) for time, cost in contents["trend"])
-    pace = contents["pace"]
-    watch.pace.live, watch.pace.seen, watch.pace.grown = pace["live"], pace["seen"], pace["grown"]
-    watch.pace.pace, watch.pace.last, watch.pace.windows = pace["pace"], pace["last"], windows
-    watch.pace.lasting = pace["lasting"]
-    watch.pace.start = None if pace["start"] is None else masses[pace["start"]]
-    for shown, saved in ((watch.recent.entered, "entered"), (watch.recent.left, "left")):
-        shown.extend(contents[saved])
-    watch.members.restore(contents["members"], arrays["member_sources"], contents["sources"])
+        watch.coverage.distance, watch.coverage.frozen = distance, frozen
+    watch.trend.points.extend(trend)
+    watch.recent.entered.extend(entered)
+    watch.recent.left.extend(left)
+    watch.members.restore(*members)
     return True
+
+
+def _pace(saved: Json, masses: Sequence[Mass], rate: float) -> Pace:
+    pace = Pace(rate, windows=[Window(**one) for one in saved["windows"]])
+    pace.live, pace.seen, pace.grown = saved["live"], saved["seen"], saved["grown"]
+    pace.pace, pace.last, pace.lasting = saved["pace"], saved["last"], saved["lasting"]
+    pace.start = None if saved["start"] is None else masses[saved["start"]]
+    return pace
 
 
 def _arrays(watch: SelectionWatch) -> tuple[dict[str, Any], Json]:

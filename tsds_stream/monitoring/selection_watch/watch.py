@@ -16,7 +16,7 @@ from tsds_stream.monitoring.selection_watch.pace import Pace
 from tsds_stream.monitoring.selection_watch.recent import Recent
 from tsds_stream.monitoring.selection_watch.shares import group_document, source_document
 from tsds_stream.monitoring.selection_watch.trend import Trend
-from tsds_stream.monitoring.stream_drift import group_targets
+from tsds_stream.monitoring.stream_drift import group_targets, shortened
 from tsds_stream.records import Json
 from tsds_stream.selection.arithmetic import key_words
 
@@ -158,7 +158,7 @@ class SelectionWatch:
         distance = float(notice.distances[row])
         return {
             "id": self._examples.ids[row],
-            "group": self._examples.groups[row],
+            "group": shortened(self._examples.groups[row]),
             "distance": distance if np.isfinite(distance) else None,
             "nearest": notice.nearest.get(row),
         }

@@ -6,7 +6,7 @@ meaning of the thresholds is in `calibration`.
 
 from tsds_stream.monitoring.stream_drift.baseline import Baseline
 from tsds_stream.monitoring.stream_drift.drift import StreamDrift
-from tsds_stream.monitoring.stream_drift.grouping import group_targets
+from tsds_stream.monitoring.stream_drift.grouping import group_targets, shortened
 from tsds_stream.monitoring.stream_drift.options import DriftOptions
 from tsds_stream.monitoring.stream_drift.reference import Reference
 from tsds_stream.monitoring.stream_drift.saving import DriftFileError, Loaded, load, load_baseline, save
@@ -22,4 +22,5 @@ __all__ = [
     "load",
     "load_baseline",
     "save",
+    "shortened",
 ]

@@ -13,6 +13,7 @@ from tsds_stream.selection.arithmetic import Float32, Int64
 MOST_GROUPS: Final = 32
 OTHER: Final = "other"
 _ROUNDS: Final = 25
+_LONGEST: Final = 200  # characters of a name
 
 
 def group_targets(
@@ -34,7 +35,7 @@ def group_targets(
         most: clusters.
         seed: of the first centres.
     """
-    named = [groups.get(name) for name in ids]
+    named = [shortened(groups.get(name)) for name in ids]
     if not any(named):
         order = np.array(sorted(range(len(ids)), key=ids.__getitem__), np.int64)
         labels = np.empty(len(ids), np.int64)
@@ -45,6 +46,11 @@ def group_targets(
     if len(kept) + (None in named or "" in named) > MOST_GROUPS:
         kept = kept[: MOST_GROUPS - 1]
     return [name if name in set(kept) else OTHER for name in (name or OTHER for name in named)]
+
+
+def shortened(group: str | None) -> str | None:
+    """The name of a group, no longer than can be shown."""
+    return group if group is None or len(group) <= _LONGEST else f"{group[: _LONGEST - 1]}…"
 
 
 def _clusters(vectors: np.ndarray, most: int, seed: int) -> Int64:

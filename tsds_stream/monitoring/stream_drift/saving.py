@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -153,7 +152,7 @@ def _read(path: Path) -> tuple[Json, Arrays]:
         meta = orjson.loads(arrays["meta"].tobytes())
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a damaged file makes its readers raise nearly anything
         raise DriftFileError(f"{path} is not a whole drift file ({error}).") from error
     if _digest(arrays) != written:
         raise DriftFileError(f"{path} does not have the checksum that it was written with.")
