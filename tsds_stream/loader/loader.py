@@ -152,7 +152,7 @@ class SelectedLoader:
                 f"{self._course.shard.world_size} ranks × {self._course.batch_size} are {self._course.global_batch}. "
                 "Choose a batch_size with which it is the same number."
             )
-        documents = self._open(loaded.cursor.revision)
+        documents = self._dataset.archive.at(loaded.cursor.revision)
         check_digest(loaded.digest, documents, self._course.ordering)
         self._cursor, self._decisions, self._run = loaded.cursor, dict(loaded.decisions), loaded.run
         self._documents, self._held = documents, {}
