@@ -109,7 +109,7 @@ class Server:
             except OSError as error:
                 self._log.warning("the status page cannot be started again", error=error.strerror)
                 return
-        trouble = child.give(document, _GIVEN, self._patience)
+        trouble = child.give(document, _GIVEN, self._patience if child.answered else _STARTS_WITHIN)
         if trouble is None and not child.answered:
             answer = child.answer(0.0) or {}
             trouble = answer.get("error")

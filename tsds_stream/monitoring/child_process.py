@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 import sysconfig
+import termios
 import threading
+from array import array
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -59,6 +61,7 @@ class ChildProcess:
                 fcntl.fcntl(self._stdin.fileno(), fcntl.F_SETPIPE_SZ, _PIPE)
         self._rest = memoryview(configuration + b"\n")
         self._moved = clock()
+        self._unread = 0  # bytes that were in the pipe when it was looked at last, and those written since then
         self._said = b""
         self.answered = False
         self._words = threading.Thread(target=self._listen, name="tsds-monitor-words", daemon=True)
@@ -95,11 +98,12 @@ class ChildProcess:
         code = self._process.poll()
         if code is not None:
             return f"it has ended with code {code}" if code >= 0 else f"it was ended by signal {-code}"
+        self._notice_reading()
         until = monotonic() + seconds
         if self._write(seconds):
             self._rest = memoryview(line + b"\n")
             self._write(until - monotonic())
-        if self._rest and self._clock() - self._moved > patience:
+        if self._clock() - self._moved > patience:
             return f"it has read nothing for {patience:.0f} s"
         return None
 
@@ -133,8 +137,17 @@ class ChildProcess:
             except BrokenPipeError:
                 return False  # it has ended, or is about to: that is noticed before the next line
             self._rest = self._rest[written:]
-            self._moved = self._clock()
+            self._unread += written
         return True
+
+    def _notice_reading(self) -> None:
+        """A process that is stopped reads nothing, while the pipe takes what is written for minutes."""
+        unread = _unread(self._stdin)
+        if unread is None:
+            unread = len(self._rest)  # all that is known: the pipe is full
+        if not unread or unread < self._unread:
+            self._moved = self._clock()
+        self._unread = unread
 
     def _listen(self) -> None:
         """Pass its log lines on, and whatever else it may write to stderr."""
@@ -153,6 +166,16 @@ class ChildProcess:
 def _pipe(one: IO[bytes] | None) -> IO[bytes]:
     assert one is not None
     return one
+
+
+def _unread(pipe: IO[bytes]) -> int | None:
+    """Bytes that were written and not read yet; None where the system does not tell."""
+    count = array("i", [0])
+    try:
+        fcntl.ioctl(pipe.fileno(), termios.FIONREAD, count)
+    except OSError:
+        return None
+    return count[0]
 
 
 def _wait(pipe: IO[bytes], event: int, seconds: float) -> bool:

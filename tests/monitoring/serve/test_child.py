@@ -201,6 +201,20 @@ def test_one_that_is_stuck_costs_the_run_moments_and_is_replaced(serve: Serve):
     assert ("warning", "the status page is started again", {"why": "it has read nothing for 0 s"}) in served.log.lines
 
 
+def test_one_that_is_stuck_is_noticed_while_the_pipe_still_takes_what_is_sent(serve: Serve):
+    served = serve(server={"patience": 0.3, "pause": 0.0})
+    before = served.server.pid
+    assert before is not None
+    os.kill(before, signal.SIGSTOP)
+    for _ in range(30):  # some hundred kilobytes at most; the pipe holds a megabyte
+        served.send(sample())
+        time.sleep(0.02)
+        if served.server.pid != before:
+            break
+    assert not is_running(before)
+    eventually(lambda: served.send(sample()) or reached(served.url))
+
+
 def test_a_document_waits_for_nobody(serve: Serve):
     served = serve()
     assert served.server.pid is not None
