@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from tsds_stream.loader.errors import RevisionError
 from tsds_stream.loader.places import DirectoryPlace, Place
 
 
@@ -20,6 +21,12 @@ def place_of(
     """
     text = str(url)
     scheme, colon, _ = text.partition("://")
+    if scheme == "kafka" and colon:
+        if cache is None:
+            raise RevisionError(f"{text} is read through a copy on this computer: say where with cache=DIR.")
+        from tsds_stream.loader.topics import Address, TopicPlace
+
+        return TopicPlace(Address.of(text), target_set, cache, options, timeout)
     if cache is None and (isinstance(url, Path) or not colon):
         return DirectoryPlace(Path(url), target_set)
     if cache is None and scheme == "file":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import time
 from pathlib import Path
 from typing import Final, Protocol
@@ -27,11 +29,11 @@ class Place(Protocol):
 
     Attributes:
         name: for messages.
-        leases: where the leases of readers are honoured; None: nobody would.
+        leases: where the leases of readers are honoured.
     """
 
     name: str
-    leases: Path | None
+    leases: Path
 
     def newest(self) -> int:
         """The number of the newest revision. Raises `RevisionError`."""
@@ -69,7 +71,7 @@ class DirectoryPlace:
         self.name = name if name is not None else str(root)
         self._root, self._set, self._remedy = root, target_set, remedy
         self._layout: SetLayout = Layout(root).of(target_set)
-        self.leases: Path | None = self._layout.leases
+        self.leases = self._layout.leases
 
     def newest(self) -> int:
         try:
@@ -159,3 +161,9 @@ def shown(numbers: list[int]) -> str:
     if len(numbers) <= 8:
         return ", ".join(map(str, numbers))
     return f"{len(numbers)} of them, from {numbers[0]} to {numbers[-1]}"
+
+
+def place_name(url: str) -> str:
+    """The name of a directory for what comes from a URL."""
+    last = re.sub(r"[^A-Za-z0-9_-]+", "-", url.rstrip("/").rpartition("/")[2])[:60].strip("-")
+    return f"{last or 'selection'}-{hashlib.blake2b(url.rstrip('/').encode(), digest_size=6).hexdigest()}"

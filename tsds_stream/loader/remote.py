@@ -21,7 +21,7 @@ from typing import Any, Final, TypeVar
 from tsds_stream.durable import Disk, temporary, write_in_one_step
 from tsds_stream.loader.cache import Cache, CachedLayout, File
 from tsds_stream.loader.errors import DamagedRevisionError, GoneRevisionError, NoRevisionError, RevisionError
-from tsds_stream.loader.places import shown, unreadable
+from tsds_stream.loader.places import place_name, shown, unreadable
 from tsds_stream.records import Json
 from tsds_stream.sealed import DamagedFileError, unsealed
 from tsds_stream.streams.layout import checked_name
@@ -71,7 +71,7 @@ class RemotePlace:
         base = cache if cache is not None else Path(tempfile.mkdtemp(prefix="tsds-stream-"))
         self._forget = weakref.finalize(self, _remove, base, os.getpid()) if cache is None else None
         self._cache = Cache(base / place_name(url), target_set, disk)
-        self.leases: Path | None = self._cache.layout.leases
+        self.leases = self._cache.layout.leases
 
     def newest(self) -> int:
         path = f"{self._set}/LATEST"
@@ -280,12 +280,6 @@ class RemotePlace:
         else:
             what = f"{where}: {error.strerror or error}. See to {self._cache.root}"
         return RevisionError(f"Could not fill the cache: {what}, or give another cache, and try again.")
-
-
-def place_name(url: str) -> str:
-    """The name of a directory for what comes from a URL."""
-    last = re.sub(r"[^A-Za-z0-9_-]+", "-", url.rstrip("/").rpartition("/")[2])[:60].strip("-")
-    return f"{last or 'selection'}-{hashlib.blake2b(url.rstrip('/').encode(), digest_size=6).hexdigest()}"
 
 
 def _remove(path: Path, process: int) -> None:

@@ -171,9 +171,12 @@ class Revisions:
             RevisionError: there are none, or they cannot be reached; the message says what to do.
         """
         place = place_of(url, target_set, None if cache is None else Path(cache), options, timeout)
-        leases = None if place.leases is None else Leases(place.leases, holder)
-        found = cls(place, target_set, leases)
-        place.newest()
+        found = cls(place, target_set, Leases(place.leases, holder))
+        try:
+            place.newest()
+        except BaseException:
+            found.close()
+            raise
         return found
 
     @property
@@ -235,8 +238,8 @@ class Revisions:
 
         A call replaces the one before it for the same revision and name; with 0 seconds, the revision is let go.
         """
-        if self._leases is not None:
-            self._leases.hold(number, name, seconds)
+        leases = self._leases if self._leases is not None else Leases(self._place.leases, None)
+        leases.hold(number, name, seconds)
 
     def heartbeat(self) -> int | None:
         """When the publisher was last known to be alive, with all that it had read in effect; ms since the epoch."""

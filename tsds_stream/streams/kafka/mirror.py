@@ -47,6 +47,7 @@ class SelectionMirror:
         security: TLS and SASL settings as kafka-python names them, where `brokers` is a string.
         log: None: warnings go to stderr.
         reader, sink: make what reads and what writes; a test brings its own.
+        closing: set by `stop`, for whoever makes these and waits.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class SelectionMirror:
         log: Log | None = None,
         reader: Callable[[], Reader] | None = None,
         sink: Callable[[], DirectorySink] | None = None,
+        closing: threading.Event | None = None,
     ) -> None:
         self.path = Path(path)
         self._topics = topic, revisions
@@ -72,7 +74,7 @@ class SelectionMirror:
         self._log = log if log is not None else LineLog("warning")
         self._reader = reader or (lambda: open_reader(brokers, security))
         self._sink = sink or (lambda: DirectorySink(path, keep_revisions=keep_revisions, pinned=pinned))
-        self._stop = threading.Event()
+        self._stop = closing if closing is not None else threading.Event()
         self._moved = threading.Condition()
         self._numbers: dict[str, int] = {}
         self._problem: str | None = None
@@ -118,7 +120,7 @@ class SelectionMirror:
             self._stop.wait(_PAUSES[min(failures, len(_PAUSES) - 1)])
 
     def _complain(self, problem: str) -> None:
-        if problem != self._problem:
+        if problem != self._problem and not self._stop.is_set():
             self._problem = problem
             self._log.warning("the copy of the selection stays as it is", path=self.path, reason=problem)
 
