@@ -64,11 +64,11 @@ class Reader:
 
     def read(self, request: Request) -> list[Json]:
         """The documents of a batch, with what tells where they come from."""
-        documents = self.documents(request.revision)
-        found = []
-        for place in request.places:
+        revision, epoch, places = request
+        documents, found = self.documents(revision), []
+        for place in places:
             document = documents[place]
-            document[SERVED] = {"revision": request.revision, "epoch": request.epoch, "place": place}
+            document[SERVED] = {"revision": revision, "epoch": epoch, "place": place}
             found.append(document)
         return found
 

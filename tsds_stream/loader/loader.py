@@ -134,8 +134,8 @@ class SelectedLoader:
         digest = digest_of_order(self._documents, self._course.ordering)
         decisions = {step: number for step, number in self._decisions.items() if step >= cursor.step}
         self._hold({cursor.revision, *decisions.values()})
-        course = self._course
-        return LoaderState(cursor, course.ordering, course.global_batch, digest, self._run, decisions).as_json()
+        ordering, global_batch = self._course.ordering, self._course.global_batch
+        return LoaderState(cursor, ordering, global_batch, digest, self._run, decisions).as_json()
 
     def load_state_dict(self, state: Json) -> None:
         """Go on where a state was taken; the next iteration begins there, and one that is running ends with an error.

@@ -118,9 +118,9 @@ class StoredRevision:
             IndexError: there are no i + 1 members.
             DamagedFileError: the record is not what was written.
         """
-        line = self._segments[int(self._segment_of[i])].line(int(self._row_of[i]))
+        line = self._segments[self._segment_of.item(i)].line(self._row_of.item(i))
         record: Json = orjson.loads(line)
-        record["probability"], record["weight"] = float(self._exact[0][i]), float(self._exact[1][i])
+        record["probability"], record["weight"] = self._exact[0].item(i), self._exact[1].item(i)
         return record
 
     def id(self, i: int) -> str:

@@ -1,0 +1,1 @@
+"""What serving a selection costs beside loaders that promise less."""

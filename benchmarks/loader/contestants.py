@@ -1,0 +1,104 @@
+"""The same documents through ours, a plain DataLoader, and two streaming libraries."""
+
+from __future__ import annotations
+
+import mmap
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+from torch.utils.data import DataLoader, Dataset
+
+from benchmarks.loader.selections import lines_of
+from tsds_stream.loader import SelectedDataset, SelectedLoader
+
+BATCH = 32
+
+
+class Lines(Dataset):  # type: ignore[misc]
+    """What one writes for oneself: a memory-mapped file of JSON lines, and where each begins."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with path.open("rb") as file:
+            lengths = [len(line) for line in file]
+        self._ends = np.cumsum([0, *lengths])
+        self._lines: mmap.mmap | None = None
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __getitem__(self, i: int) -> Any:
+        if self._lines is None:
+            with self._path.open("rb") as file:
+                self._lines = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return orjson.loads(self._lines[self._ends[i] : self._ends[i + 1]])
+
+
+def ours(root: Path, workers: int) -> Iterator[Any]:
+    """With the state taken after every batch."""
+    loader = SelectedLoader(SelectedDataset(root, repeat=True), BATCH, workers)
+    for batch in loader:
+        loader.state_dict()
+        yield batch
+
+
+def plain(root: Path, workers: int) -> Iterator[Any]:
+    """Shuffled by a permutation in memory; no state."""
+    loader = DataLoader(
+        Lines(lines_of(root)),
+        BATCH,
+        shuffle=True,
+        num_workers=workers,
+        collate_fn=_as_it_is,
+        persistent_workers=workers > 0,
+    )
+    while True:
+        yield from loader
+
+
+def mosaic(root: Path, workers: int) -> Iterator[Any]:
+    """mosaicml-streaming, shuffled, with the state taken after every batch."""
+    from streaming import MDSWriter, StreamingDataLoader, StreamingDataset
+
+    local = root / "mds"
+    if not local.exists():
+        half = root / "mds.part"
+        shutil.rmtree(half, ignore_errors=True)
+        with MDSWriter(out=str(half), columns={"document": "bytes"}) as out, lines_of(root).open("rb") as lines:
+            for line in lines:
+                out.write({"document": line})
+        half.rename(local)
+    dataset = StreamingDataset(local=str(local), shuffle=True, batch_size=BATCH)
+    loader = StreamingDataLoader(dataset, batch_size=BATCH, num_workers=workers, collate_fn=_decoded)
+    while True:
+        for batch in loader:
+            loader.state_dict()
+            yield batch
+
+
+def hugging_face(root: Path, workers: int) -> Iterator[Any]:
+    """Hugging Face datasets, streaming JSON lines, with its shuffle buffer of 1,000; no state."""
+    from datasets import load_dataset
+
+    dataset = load_dataset("json", data_files=str(lines_of(root)), split="train", streaming=True)
+    loader = DataLoader(
+        dataset.shuffle(seed=0, buffer_size=1000), batch_size=BATCH, num_workers=min(workers, 1), collate_fn=_as_it_is
+    )
+    while True:
+        yield from loader
+
+
+Contestant = Callable[[Path, int], Iterator[Any]]
+OTHERS: dict[str, Contestant] = {"mosaicml-streaming": mosaic, "Hugging Face datasets": hugging_face}
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
+def _decoded(batch: Any) -> Any:
+    return [orjson.loads(sample["document"]) for sample in batch]
