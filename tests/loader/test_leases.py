@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.faulty_disk import FaultyDisk
+from tests.patience import PATIENCE
 from tests.streams.directory_cases import TIGHT, opened, published
 from tests.streams.stories import publication
 from tsds_stream.durable import Disk
@@ -124,6 +125,38 @@ def test_a_revision_is_let_go_with_its_last_user(writer: Writer) -> None:
     writer.publish()
     assert writer.kept() == [6]
     assert len(kept[:]) == 4
+
+
+def test_revisions_that_are_dropped_without_being_closed_let_go(writer: Writer) -> None:
+    writer.publish(2)
+    threads = threading.active_count()
+    revision = Revisions.open(writer.root, "a").latest()
+    gc.collect()
+    assert len(lease_files(writer.root)) == 1
+    assert revision.number == 2
+    del revision
+    gc.collect()
+    assert lease_files(writer.root) == []
+    assert threading.active_count() == threads
+
+
+@pytest.mark.parametrize("thread", ["its own", "another"])
+def test_the_last_user_may_go_while_the_lease_is_written(tmp_path: Path, thread: str) -> None:
+    (tmp_path / "a").mkdir()
+    leases = Leases(tmp_path / "a" / "leases", "reader", seconds=0.1)
+    gone = threading.Event()
+
+    def in_use() -> set[int]:
+        if threading.current_thread() is not threading.main_thread() or thread == "another":
+            leases.close()
+            gone.set()
+        return {3}
+
+    leases.watch(in_use)
+    leases.begin(3)
+    assert gone.wait(PATIENCE)
+    leases.close()
+    assert lease_files(tmp_path) == []
 
 
 def test_a_checkpoint_holds_its_revision_after_its_process_has_ended(writer: Writer) -> None:

@@ -6,6 +6,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -172,6 +173,22 @@ def test_many_segments_are_read_with_few_open_files(tmp_path: Path) -> None:
     layout.index(9).unlink()
     with pytest.raises(DamagedFileError, match=r"00000009\.index"):
         OpenSegments(layout, infos, at_once=3)
+
+
+def test_opening_a_large_revision_decodes_nothing(tmp_path: Path) -> None:
+    n = 40_000
+    ids = [f"document {i:06d} with a long name" for i in range(n)]
+    published(tmp_path, dict.fromkeys(ids, (1 / n, 1.0, 1)))
+    tracemalloc.start()
+    try:
+        revision = Revisions.open(tmp_path, "a").latest()
+        assert revision.find(ids[777]) == 777
+        assert revision[n // 2]["id"] == ids[n // 2]
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000  # half of which is the buffer of checksums
+        assert revision.ids == ids
+        assert tracemalloc.get_traced_memory()[1] > 3_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_reading_revisions_imports_no_torch() -> None:

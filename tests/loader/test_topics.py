@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import subprocess
@@ -76,6 +77,13 @@ def test_a_copy_follows_the_topics_and_holds_whole_revisions_only(topics: Topics
         assert {one["id"]: one for one in first} == topics.truth["default", 3]
         assert revisions.numbers() == list(range(3, 13))
         assert "other" not in [path.name for path in tmp_path.rglob("*")]
+
+
+def test_a_copy_that_is_dropped_without_being_closed_ends_its_thread(topics: Topics, tmp_path: Path) -> None:
+    before = threading.active_count()
+    copy_of(topics, tmp_path).latest()
+    gc.collect()
+    eventually(lambda: threading.active_count() == before)
 
 
 def test_two_target_sets_and_two_readers_share_a_cache(topics: Topics, tmp_path: Path) -> None:

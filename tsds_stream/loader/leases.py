@@ -58,7 +58,7 @@ class Leases:
         self._in_use: Callable[[], Collection[int]] = tuple
         self._disk = disk if disk is not None else Disk()
         self._process = os.getpid()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # whoever drops the last revision closes this, in whatever thread that happens
         self._opening: list[int] = []
         self._possible = True
         self._complained = False
@@ -74,7 +74,7 @@ class Leases:
         with self._lock:
             self._opening.append(number)
         self.refresh()
-        if self._thread is None and self._possible and self._here():
+        if self._thread is None and self._possible and self._here() and not self._closing.is_set():
             self._thread = threading.Thread(target=self._run, name=f"lease {self.path.stem}", daemon=True)
             self._thread.start()
 
@@ -90,6 +90,8 @@ class Leases:
                 return
             numbers = sorted({*self._opening, *self._in_use()})
             self._write(self.path, numbers, self._seconds, renewed=True)
+            if self._closing.is_set():
+                self._tried(lambda: self._disk.remove(self.path))
 
     def hold(self, number: int, name: str, seconds: float) -> None:
         """Keep a revision for so long, also when this process has ended; 0 seconds: let go of it."""
@@ -103,11 +105,13 @@ class Leases:
     def close(self) -> None:
         """Let go of what is in use, and end the thread; a second call does nothing."""
         self._closing.set()
-        if self._thread is not None and self._here():
-            self._thread.join(10.0)
-            self._thread = None
+        if not self._here():
+            return
+        thread, self._thread = self._thread, None
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(10.0)
         with self._lock:
-            if self._possible and self._here():
+            if self._possible:
                 self._tried(lambda: self._disk.remove(self.path))
 
     def _here(self) -> bool:

@@ -97,7 +97,7 @@ class TopicPlace(DirectoryPlace):
             sink=lambda: _writer(root, closing),
             closing=closing,
         )
-        self._end = weakref.finalize(self, self._mirror.stop)
+        weakref.finalize(self, closing.set)
         self._mirror.start()
 
     def newest(self) -> int:
@@ -106,7 +106,7 @@ class TopicPlace(DirectoryPlace):
         return super().newest()
 
     def close(self) -> None:
-        self._end()
+        self._mirror.stop()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process reads the copy, and leaves it to this one to keep it up to date."""

@@ -105,9 +105,12 @@ class Leased:
         if self._alive(path, lease):
             return lease.revisions
         try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            self._tell(path, f"has expired, and could not be deleted ({error.strerror or error})", "Delete it.")
+            if read_lease(path) == lease:  # not if its holder has just come back
+                path.unlink()
+        except FileNotFoundError:
+            pass
+        except (DamagedFileError, OSError) as error:
+            self._tell(path, f"has expired, and could not be deleted ({error})", "Delete it.")
         return ()
 
     def _alive(self, path: Path, lease: Lease) -> bool:
