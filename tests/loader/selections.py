@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.streams.stories import Members, publication
 from tsds_stream.streams.directory import DirectorySink
+from tsds_stream.streams.leased import Leased
 from tsds_stream.streams.revisions import StoredRevision, latest_revision, open_revision
 
 
@@ -25,12 +26,13 @@ class Selection:
     Args:
         path: of the directory.
         names: ids of each revision to begin with.
+        keep: revisions that are not deleted, besides those in use.
     """
 
-    def __init__(self, path: Path, *names: list[str]) -> None:
+    def __init__(self, path: Path, *names: list[str], keep: int = 100) -> None:
         self.path = path
         self.names: list[list[str]] = []
-        self._sink = DirectorySink(path)
+        self._sink = DirectorySink(path, keep_revisions=keep, pinned=Leased(path))
         self._sink.recover()
         self._members: Members = {}
         for one in names:

@@ -21,6 +21,7 @@ needed("torch")
 from tsds_stream.loader.dataset import SelectedDataset  # noqa: E402
 from tsds_stream.loader.loader import SelectedLoader  # noqa: E402
 from tsds_stream.loader.reading import LoaderError  # noqa: E402
+from tsds_stream.streams.layout import Layout  # noqa: E402
 
 pytestmark = WORKERS_ARE_FINE
 
@@ -210,6 +211,28 @@ def test_a_pinned_loader_keeps_withdrawn_documents_until_it_is_told_to_advance(t
             break
     assert seen == [{1}] * 4 + [{2}] * 5
     assert loader.advance() == 2
+    loader.close()
+    selection.close()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_revision_is_kept_while_it_is_served_and_let_go_after_the_change(tmp_path: Path, workers: int) -> None:
+    selection = Selection(tmp_path, ids(40), keep=1)
+    kept = Layout(tmp_path).of("default")
+    loader = loader_of(tmp_path, 4, workers, repeat=True)
+    serve(loader, 2)
+    for _ in range(3):
+        selection.publish(ids(40, len(selection.names)))
+    assert kept.manifest(1).exists()
+    assert not kept.manifest(2).exists()
+    assert loader.advance() == 4
+    serve(loader, 4)
+    selection.publish(ids(40, 9))
+    assert loader.advance() == 5  # opening it writes the lease anew
+    serve(loader, 6)
+    selection.publish(ids(40, 10))
+    assert not kept.manifest(1).exists()
+    assert kept.manifest(5).exists()
     loader.close()
     selection.close()
 

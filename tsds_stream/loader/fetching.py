@@ -62,6 +62,11 @@ class Reader:
             documents = self._open[number] = self._archive.at(number)
         return documents
 
+    def let_go(self, before: int) -> None:
+        """Close revisions with a lower number, so that nothing of this process keeps them from being deleted."""
+        for number in [number for number in self._open if number < before]:
+            del self._open[number]
+
     def read(self, request: Request) -> list[Json]:
         """The documents of a batch, with what tells where they come from."""
         revision, epoch, places = request

@@ -228,6 +228,7 @@ class SelectedLoader:
                 step, number = planned.after.step - 1, planned.documents.number
                 self._served.write(step, now, number, planned.epoch, places, fetched.ids)
             self._cursor, self._documents = planned.after, planned.documents
+            self._dataset.reader.let_go(self._cursor.revision)
             self._decisions.pop(planned.after.step - 1, None)
             yield fetched.batch
         error = self._requests.error
