@@ -11,9 +11,7 @@ import sys
 import threading
 from pathlib import Path
 
-import fsspec
 import pytest
-from fsspec.implementations.memory import MemoryFileSystem
 
 from tests.streams.directory_cases import FIRST, MORE, SECOND, opened, published
 from tsds_stream.durable import Disk
@@ -21,6 +19,9 @@ from tsds_stream.loader.cache import Cache
 from tsds_stream.loader.errors import DamagedRevisionError, NoRevisionError, RevisionError
 from tsds_stream.loader.remote import RemotePlace
 from tsds_stream.loader.revisions import Revisions
+
+fsspec = pytest.importorskip("fsspec")
+MemoryFileSystem = fsspec.get_filesystem_class("memory")
 
 TWO = (FIRST | MORE, SECOND | MORE)
 

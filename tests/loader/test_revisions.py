@@ -115,6 +115,18 @@ def test_a_damaged_line_is_named_and_the_others_are_read(tmp_path: Path) -> None
     assert (str(again), again.path) == (str(caught.value), path)
 
 
+def test_a_line_that_is_damaged_after_it_was_read_is_found_and_named(tmp_path: Path) -> None:
+    published(tmp_path, *TWO)
+    path = tmp_path / "a" / "segments" / "00000001.jsonl"
+    revision = Revisions.open(tmp_path, "a").at(1)
+    assert len(revision[:]) == 5
+    with path.open("r+b") as file:
+        file.seek(path.read_bytes().index(b"text of x"))
+        file.write(b"TEXT")
+    with pytest.raises(DamagedRevisionError, match=r"00000001\.jsonl is damaged in line \d"):
+        revision.verify()
+
+
 @pytest.mark.parametrize("name", ["manifests/00000001.json", "manifests/00000001.members"])
 def test_a_damaged_manifest_is_named_when_the_revision_is_opened(tmp_path: Path, name: str, caplog) -> None:
     published(tmp_path, *TWO)

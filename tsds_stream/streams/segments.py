@@ -198,6 +198,7 @@ class Segment:
                 check_file(self.path, self.info.data_bytes, self.info.data_sha256, RESTORE)
             except DamagedFileError:
                 if self.path.exists() and self.path.stat().st_size == self.info.data_bytes:
+                    self._compared = bytearray(self.info.rows)  # lines may have been right when they were read
                     for row in range(self.info.rows):
                         self.line(row)
                 raise
