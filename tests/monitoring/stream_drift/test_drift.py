@@ -138,6 +138,14 @@ def test_documents_that_are_all_the_same_are_no_alarm_and_others_are():
     assert {entry["signal"] for entry in drift.alarms()} >= {"length", "embedding", "mean", "distance"}
 
 
+def test_copies_are_equal_in_whatever_batches_they_come():
+    vectors = unit(np.random.default_rng(2).standard_normal((41, 256)))
+    drift = StreamDrift(SMALL, 256, {"task": Reference(vectors[1:], ["a"] * 40)})
+    copies = np.repeat(vectors[:1], SMALL.warmup + SMALL.baseline + 2 * SMALL.long_window, axis=0)
+    drift.add(copies, np.full(len(copies), 77), now_ms=0)
+    assert [entry["statistic"] for entry in drift.document()["signals"]] == [0.0] * 10
+
+
 def test_one_dimension():
     drift = StreamDrift(SMALL, 1, {"task": Reference(np.ones((2, 1), np.float32), ["a", "b"])})
     random = np.random.default_rng(0)

@@ -8,7 +8,7 @@ from hashlib import sha256
 
 import numpy as np
 
-from tsds_stream.selection.arithmetic import Float32, Float64, Int64
+from tsds_stream.selection.arithmetic import GRID, Float32, Float64, Int64
 
 _BLOCK = 1024  # documents in one product
 
@@ -37,19 +37,21 @@ class Reference:
     def nearest(self, vectors: Float32) -> tuple[Float64, Int64]:
         """Distance of each document to its nearest target, and the number of that target's group in `labels`.
 
-        Without targets the distance is 0 and the group is 0.
+        Products are exact, as in `selection.arithmetic`: copies of a document have the same distance in whatever
+        batches they come. Without targets the distance is 0 and the group is 0.
         """
         distances, groups = np.zeros(len(vectors)), np.zeros(len(vectors), np.int64)
         if not len(self.vectors):
             return distances, groups
         numbers = {label: number for number, label in enumerate(self.labels)}
         group_of = np.array([numbers[group] for group in self.groups])
+        targets = _on_grid(self.vectors).T
         for start in range(0, len(vectors), _BLOCK):
             part = slice(start, start + _BLOCK)
-            products = vectors[part] @ self.vectors.T
+            products = _on_grid(vectors[part]) @ targets
             best = products.argmax(1)
             groups[part] = group_of[best]
-            nearness = np.take_along_axis(products, best[:, None], 1)[:, 0].astype(np.float64)
+            nearness = np.take_along_axis(products, best[:, None], 1)[:, 0]
             distances[part] = np.sqrt(np.maximum(0.0, 2.0 - 2.0 * nearness))
         return distances, groups
 
@@ -57,3 +59,9 @@ class Reference:
         """Equal for equal targets."""
         names = "\0".join(self.groups).encode()
         return sha256(names + np.ascontiguousarray(self.vectors, np.float32).tobytes()).hexdigest()
+
+
+def _on_grid(vectors: Float32) -> Float64:
+    """Coordinates as multiples of 2^-24, whose inner products float64 holds without rounding."""
+    rounded: Float64 = np.rint(vectors.astype(np.float64) / GRID) * GRID
+    return rounded
