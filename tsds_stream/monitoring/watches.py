@@ -15,7 +15,7 @@ from tsds_stream.engine.preparation import Prepared
 from tsds_stream.engine.target_set import TargetSet
 from tsds_stream.logs import Log
 from tsds_stream.monitoring.sampling import Sampler
-from tsds_stream.monitoring.selection_watch import Journal, Notice, SelectionWatch
+from tsds_stream.monitoring.selection_watch import Examples, Journal, Notice, SelectionWatch
 from tsds_stream.monitoring.selection_watch import load as load_watch
 from tsds_stream.monitoring.selection_watch import save as save_watch
 from tsds_stream.monitoring.settings import DriftSettings
@@ -97,9 +97,9 @@ class Watches:
     def targets_changed(self, one: TargetSet) -> None:
         """Examples take part, or do not any more."""
         if one.name in self._journals:
-            self._journals[one.name].targets_changed()
+            examples = self._journals[one.name].targets_changed()
             name, reference = one.name, _reference(one)
-            self._work.put(lambda: self._replace(name, reference))
+            self._work.put(lambda: self._replace(name, reference, examples))
 
     def published(self, one: TargetSet, revision: Revision, publication: Publication) -> None:
         """A revision is durable."""
@@ -189,7 +189,9 @@ class Watches:
         if not watched and self._drift.state == "watching":
             self._save()  # a baseline is frozen once
 
-    def _replace(self, name: str, reference: Reference) -> None:
+    def _replace(self, name: str, reference: Reference, examples: Examples) -> None:
+        self._watches[name].regrouped(examples)
+        self._shown[name] = self._watches[name].document(self._clock.now())
         assert self._drift is not None
         self._drift.replace(name, reference, self._clock.now())
         self._shown_drift = self._drift.document()

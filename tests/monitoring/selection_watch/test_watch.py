@@ -205,3 +205,17 @@ def test_a_configured_distance_of_coverage_is_taken(story):
     assert [one["distance"] for one in document["uncovered_targets"]] == sorted(
         (one["distance"] for one in document["uncovered_targets"]), reverse=True
     )
+
+
+def test_groups_that_are_renamed_are_shown_before_the_next_revision():
+    story = Story(TARGETS, SelectorConfig(budget=20), groups=["old"] * len(TARGETS))
+    story.add(IDS, DOCUMENTS)
+    story.publish()
+    before = story.document()
+    story.one.groups = dict.fromkeys(story.one.groups, "new")
+    story.watch.regrouped(story.journal.targets_changed())
+    after = story.document()
+    assert [one["group"] for one in before["groups"]] == ["old"]
+    assert after["groups"] == [{**one, "group": "new"} for one in before["groups"]]
+    assert {one["group"] for one in after["uncovered_targets"]} <= {"new"}
+    assert {**after, "groups": 0, "uncovered_targets": 0} == {**before, "groups": 0, "uncovered_targets": 0}

@@ -4,8 +4,8 @@
 status document says; `save` and `load` keep what it has learnt.
 """
 
-from tsds_stream.monitoring.selection_watch.notice import Journal, Notice
+from tsds_stream.monitoring.selection_watch.notice import Examples, Journal, Notice
 from tsds_stream.monitoring.selection_watch.saving import load, save
 from tsds_stream.monitoring.selection_watch.watch import SelectionWatch
 
-__all__ = ["Journal", "Notice", "SelectionWatch", "load", "save"]
+__all__ = ["Examples", "Journal", "Notice", "SelectionWatch", "load", "save"]

@@ -126,9 +126,10 @@ class Journal:
             self._times.update((name, one.timestamp) for name, one in last.items() if one.timestamp is not None)
             self._note_times(expiry, last.keys())
 
-    def targets_changed(self) -> None:
-        """Targets or their groups are others."""
+    def targets_changed(self) -> Examples:
+        """Targets or their groups are others; the active ones."""
         self._new_examples = True
+        return self._examples()
 
     def published(self, revision: Revision, publication: Publication) -> Notice:
         """A revision of the selector's present state is durable."""

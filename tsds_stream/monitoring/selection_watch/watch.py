@@ -18,7 +18,7 @@ from tsds_stream.monitoring.selection_watch.shares import group_document, source
 from tsds_stream.monitoring.selection_watch.trend import Trend
 from tsds_stream.monitoring.stream_drift import group_targets, shortened
 from tsds_stream.records import Json
-from tsds_stream.selection.arithmetic import key_words
+from tsds_stream.selection.arithmetic import Float64, key_words
 
 _HORIZONS: Final = (("hour", HOUR), ("day", DAY))
 
@@ -35,6 +35,7 @@ class SelectionWatch:
         self._examples: Examples | None = None
         self._labels: list[str] = []
         self._rows: dict[str, int] = {}
+        self._weights: Float64 | None = None  # of the members of the last revision
         self.mass: Mass | None = None  # of the last revision
         self.since = 0  # when it came into force
         self.members = Members()
@@ -60,6 +61,16 @@ class SelectionWatch:
         self.mass, self.since = mass, notice.time
         self._take_members(notice)
         self.standing = {**change, **self._fit(notice)}
+
+    def regrouped(self, examples: Examples) -> None:
+        """The groups of the targets have other names. Other targets are heard of with the revision that they make."""
+        if self.standing is None or self._weights is None or self._examples is None:
+            return
+        if examples.ids == self._examples.ids:
+            self._take_examples(examples)
+            named = dict(zip(examples.ids, examples.groups, strict=True))
+            far = [{**one, "group": shortened(named[one["id"]])} for one in self.standing["uncovered_targets"]]
+            self.standing = {**self.standing, **self._groups(self._weights), "uncovered_targets": far}
 
     def document(self, now: int) -> Json | None:
         """The part of the status document; None before the first revision."""
@@ -134,16 +145,10 @@ class SelectionWatch:
         full = not record["short_of_budget"] and "provisional" not in record["reasons"]
         self.coverage.take(notice.distances, full)
         uncovered = self.coverage.uncovered(notice.distances)
-        groups, distance = (
-            ([], None)
-            if self._examples is None
-            else group_document(self._labels, self._examples.weights, self.members.target, weights)
-        )
+        self._weights = weights
         sources, concentration = source_document(self.members.sources, self.members.source, weights)
         return {
-            "groups": groups,
-            "named_groups": self._examples is not None and any(group for group in self._examples.groups),
-            "group_distance": distance,
+            **self._groups(weights),
             "uncovered": len(uncovered),
             "uncovered_targets": [self._far(row, notice) for row in uncovered[:NAMED].tolist()],
             "coverage_distance": self.coverage.distance,
@@ -152,6 +157,13 @@ class SelectionWatch:
             "sources": sources,
             "source_concentration": concentration,
         }
+
+    def _groups(self, weights: Float64) -> Json:
+        """What was asked and what was selected, by group."""
+        if self._examples is None:
+            return {"groups": [], "named_groups": False, "group_distance": None}
+        groups, distance = group_document(self._labels, self._examples.weights, self.members.target, weights)
+        return {"groups": groups, "named_groups": any(self._examples.groups), "group_distance": distance}
 
     def _far(self, row: int, notice: Notice) -> Json:
         assert self._examples is not None
