@@ -52,6 +52,12 @@ def test_alive_means_that_the_main_loop_turns(phase: str, age: int, waited: floa
     assert sentence.startswith(f"{phase}: the main loop took its last step ")
 
 
+def test_a_clock_that_was_set_back_after_the_start_hides_nothing():
+    status = ticking("live", 200 * SECOND)
+    status["process"]["started"] = NOW + 60 * MINUTE
+    assert not alive(newest_of(status))[0]
+
+
 def test_a_start_has_time_before_the_first_step():
     status = ticking("starting", 0)
     status["process"] |= {"ticked": 0, "started": NOW - SECOND}

@@ -32,7 +32,7 @@ def failure(status: Json, now: int) -> Warning | None:
         )
         return Warning("stalled", "critical", sentence, action)
     starting = process["phase"] == "starting"
-    still = (now - max(process["ticked"], process["started"])) / 1000
+    still = (now - (process["ticked"] or process["started"])) / 1000
     if still > (thresholds.STARTING_STALLED if starting else thresholds.LOOP_STALLED):
         done = "has been starting" if starting else "has not taken a step"
         sentence = f"Process {process['pid']} runs, but {done} for {duration(still)}."

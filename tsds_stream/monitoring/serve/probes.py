@@ -30,7 +30,7 @@ def alive(newest: Newest) -> tuple[bool, str]:
     if snapshot is None:
         return age < STARTING_STALLED, f"starting: nothing has come from the stream for {duration(age)}"
     process = snapshot.status["process"]
-    age += max(0, snapshot.status["created"] - max(process["ticked"], process["started"])) / 1000
+    age += max(0, snapshot.status["created"] - (process["ticked"] or process["started"])) / 1000
     limit = STARTING_STALLED if process["phase"] in _SLOW else LOOP_DEAD
     return age < limit, f"{process['phase']}: the main loop took its last step {duration(age)} ago"
 
