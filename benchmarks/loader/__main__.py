@@ -29,7 +29,7 @@ from benchmarks.report import RESULTS, Part
 
 _SIZES = {1_000: 50_000, 10_000: 10_000}  # characters -> documents
 _SECONDS = 1.0  # of one turn
-_TURNS = 7
+_TURNS = 5
 _FIRST_BATCH = (1_000_000, 100)
 
 

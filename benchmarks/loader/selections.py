@@ -11,6 +11,7 @@ from tsds_stream.digests import digest_of
 from tsds_stream.streams.base import Publication
 from tsds_stream.streams.directory import DirectorySink
 from tsds_stream.streams.layout import Layout
+from tsds_stream.streams.manifest import read_manifest
 
 SET = "default"
 
@@ -35,8 +36,15 @@ def selection(count: int, length: int) -> Path:
 
 
 def lines_of(root: Path) -> Path:
-    """The JSON lines of the selection's documents."""
-    return Layout(root).of(SET).lines(1)
+    """The JSON lines of all documents of the selection, in one file; made on first use."""
+    path = root / "documents.jsonl"
+    if not path.exists():
+        half = path.with_suffix(".part")
+        with half.open("wb") as out:
+            for segment in read_manifest(Layout(root).of(SET), 1).segments:
+                out.write(Layout(root).of(SET).lines(segment.number).read_bytes())
+        half.rename(path)
+    return path
 
 
 def _record(name: str, text: str, p: float) -> dict[str, object]:
