@@ -71,22 +71,27 @@ class Leases:
 
     def begin(self, number: int) -> None:
         """Write a lease on a revision that is about to be opened; `end` comes when it is in use, or was not found."""
+        if not self._here():
+            return
         with self._lock:
             self._opening.append(number)
         self.refresh()
-        if self._thread is None and self._possible and self._here() and not self._closing.is_set():
+        if self._thread is None and self._possible and not self._closing.is_set():
             self._thread = threading.Thread(target=self._run, name=f"lease {self.path.stem}", daemon=True)
             self._thread.start()
 
     def end(self, number: int) -> None:
         """What is watched tells of the revision from now on."""
-        with self._lock:
-            self._opening.remove(number)
+        if self._here():
+            with self._lock:
+                self._opening.remove(number)
 
     def refresh(self) -> None:
         """Write the lease."""
+        if not self._here():
+            return
         with self._lock:
-            if self._closing.is_set() or not self._here():
+            if self._closing.is_set():
                 return
             numbers = sorted({*self._opening, *self._in_use()})
             self._write(self.path, numbers, self._seconds, renewed=True)
@@ -115,7 +120,10 @@ class Leases:
                 self._tried(lambda: self._disk.remove(self.path))
 
     def _here(self) -> bool:
-        """Whether this is the process that opened the revisions, and not one that was forked from it."""
+        """Whether this is the process that opened the revisions, and not one that was forked from it.
+
+        There the lease is not ours, and a thread that is not there may have held the lock.
+        """
         return os.getpid() == self._process
 
     def _run(self) -> None:
