@@ -138,3 +138,12 @@ def test_watching_can_be_switched_off(tmp_path: Path) -> None:
     assert found["drift"]["state"] == "off"
     assert found["sets"]["default"]["watch"] is None
     assert not (tmp_path / "state" / "monitoring").exists()
+
+
+def test_what_one_watch_has_learnt_is_kept_where_that_of_another_cannot_be(tmp_path: Path) -> None:
+    settings = small(tmp_path)
+    kept = tmp_path / "state" / "monitoring"
+    (kept / "drift.npz").mkdir(parents=True)
+    last, _ = finish(settings)
+    assert last["process"]["exit"] is None
+    assert {path.name for path in kept.glob("selection-*.npz")} == {f"selection-{name}.npz" for name in last["sets"]}

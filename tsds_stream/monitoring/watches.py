@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final, NamedTuple
@@ -198,14 +199,18 @@ class Watches:
 
     def _save(self) -> None:
         self._saved = self._clock.monotonic()
-        try:
-            if self._drift is not None:
+        saves = [partial(save_watch, watch, self._file_of(name)) for name, watch in self._watches.items()]
+        if self._drift is not None:
+            saves.append(partial(save, self._drift_file, self._drift))
+        errors = []
+        for one in saves:  # the small ones first: they may find room where the large one does not
+            try:
                 self._directory.mkdir(parents=True, exist_ok=True)
-                save(self._drift_file, self._drift)
-            for name, watch in self._watches.items():
-                save_watch(watch, self._file_of(name))
-        except OSError as error:
-            self._log.warning("what the watches have learnt cannot be kept", error=str(error))
+                one()
+            except OSError as error:
+                errors.append(str(error))
+        if errors:
+            self._log.warning("what the watches have learnt cannot be kept", error=errors[0])
 
     @property
     def _drift_file(self) -> Path:
