@@ -321,6 +321,6 @@ def test_a_judgement_changes_nothing():
 
 
 def test_every_threshold_is_used():
-    package = Path(thresholds.__file__).parent / "health"
-    code = "".join(path.read_text() for path in package.glob("*.py"))
-    assert [name for name in vars(thresholds) if name.isupper() and not re.search(rf"thresholds\.{name}\b", code)] == []
+    package = Path(thresholds.__file__).parent
+    code = "".join(path.read_text() for of in ("health", "serve") for path in (package / of).glob("*.py"))
+    assert [name for name in vars(thresholds) if name.isupper() and not re.search(rf"\b{name}\b", code)] == []

@@ -121,7 +121,7 @@ def _facts(status: Json, now: int) -> list[tuple[str, str]]:
         "stream": ", ".join(filter(None, (facts.speed(status), facts.done(status), facts.lag(status)))),
         "latency": facts.latency(status),
         "dead letters": f"{letters:,}" if letters else "",
-        "embedder": facts.embedder(status, now),
+        "embedder": "" if process["exit"] else facts.embedder(status, now),  # why it ended is said above
         "published": f"{age(publishing['heartbeat'], now)}; {plural(publishing['commits'], 'commit')}",
         "checkpoint": facts.checkpoint(status, now),
         "drift": drift.words + (", alarm at 1" if drift.score is not None else ""),

@@ -51,7 +51,7 @@ class Events:
         if after["revision"] and not before["revision"]:
             self.note(now, "revision", name, f"first revision: {after['size']:,} documents")
         elif after["revision"] and (after["exact"], after["reasons"]) != (before["exact"], before["reasons"]):
-            why = "exact again" if after["exact"] else f"not exact: {', '.join(after['reasons'])}"
+            why = "exact" if after["exact"] else f"not exact: {', '.join(after['reasons'])}"
             self.note(now, "exactness", name, f"revision {after['revision']:,} is {why}")
         # After a restart the first computation tells what was frozen long ago.
         restored = before["revision"] and before["sigma"] is None
