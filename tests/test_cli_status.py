@@ -90,6 +90,13 @@ def test_a_fresh_start_is_healthy(state: Path):
     assert done.stdout.startswith("Healthy: starting for ")
 
 
+def test_a_run_that_has_begun_and_has_told_nothing_yet_is_starting(tmp_path: Path):
+    with WriterLock(tmp_path / "lock", "The state"):
+        done = asked("--directory", tmp_path)
+    assert done.returncode == 0
+    assert done.stdout.startswith("Healthy: starting; process ")
+
+
 def test_a_killed_run_is_down(tmp_path: Path):
     done = asked("--directory", written(tmp_path, sample()))
     assert done.returncode == 2

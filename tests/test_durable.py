@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 
 import pytest
 
 from tests.faulty_disk import FAULTS, Crash, FaultyDisk
 from tsds_stream.durable import Disk, make_directories, sentence, write_atomically
-from tsds_stream.lock import LockedError, WriterLock
+from tsds_stream.lock import LockedError, WriterLock, holder_of
 from tsds_stream.sealed import DamagedFileError, check_file, seal, sha256_of, unseal
 
 
@@ -101,3 +102,21 @@ def test_a_lock_has_one_holder_and_is_free_after_it(tmp_path):
         held.close()
         WriterLock(path, "The state").close()
     WriterLock(path, "The state").close()
+
+
+def test_asking_who_holds_a_lock_does_not_keep_anybody_from_taking_it(tmp_path):
+    path, asking = tmp_path / "lock", threading.Event()
+    WriterLock(path, "The state").close()
+
+    def ask():
+        while not asking.wait(0.0):
+            holder_of(path)
+
+    asker = threading.Thread(target=ask)
+    asker.start()
+    try:
+        for _ in range(300):
+            WriterLock(path, "The state").close()
+    finally:
+        asking.set()
+        asker.join()

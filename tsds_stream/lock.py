@@ -6,7 +6,12 @@ import fcntl
 import os
 import socket
 from pathlib import Path
+from time import sleep
 from types import TracebackType
+from typing import Final
+
+_TRIES: Final = 25
+_PAUSE: Final = 0.01  # seconds
 
 
 class LockedError(Exception):
@@ -27,14 +32,12 @@ class WriterLock:
 
     def __init__(self, path: Path, what: str) -> None:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _taken(self._descriptor):
             holder = os.pread(self._descriptor, 1000, 0).decode(errors="replace").strip() or "another process"
             os.close(self._descriptor)
             raise LockedError(
                 f"{what} has a writer already: {holder}. Stop it first, or give this one another directory."
-            ) from None
+            )
         try:
             os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
@@ -53,6 +56,18 @@ class WriterLock:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+
+def _taken(descriptor: int) -> bool:
+    """Whether the lock could be had; those who only ask for its holder keep it for a moment, and are waited for."""
+    for _ in range(_TRIES):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sleep(_PAUSE)
+        else:
+            return True
+    return False
 
 
 def holder_of(path: Path) -> str | None:

@@ -15,7 +15,7 @@ import orjson
 
 from tsds_stream.exit_status import CommandError, ExitStatus
 from tsds_stream.lock import holder_of
-from tsds_stream.monitoring.health import Health, judge, judge_stored
+from tsds_stream.monitoring.health import Health, judge, judge_stored, starting
 from tsds_stream.monitoring.status import FORMAT
 from tsds_stream.monitoring.status_file import NAME
 from tsds_stream.records import Json
@@ -47,7 +47,10 @@ def look_at_directory(root: Path, now: int) -> Look:
     try:
         document = path.read_bytes()
     except FileNotFoundError:
-        raise CommandError(_nothing_in(root), ExitStatus.STATE) from None
+        holder = holder_of(lock_of(root))
+        if holder is None:
+            raise CommandError(_nothing_in(root), ExitStatus.STATE) from None
+        return Look(None, starting(holder), now)
     except OSError as error:
         raise CommandError(f"{path} cannot be read: {error.strerror}", ExitStatus.STATE) from None
     holder = holder_of(lock_of(root))

@@ -24,15 +24,18 @@ def judge_stored(status: Json, now: int, holder: str | None) -> Health:
     if holder is None:
         return judge(status, now) if ended else _killed(status, now)
     if ended or not holder.startswith(f"process {process['pid']} "):
-        return Health(
-            "healthy", f"Healthy: starting; {holder} has the state directory and has not told its status yet."
-        )
+        return starting(holder)
     silent = (now - status["created"]) / 1000
     if silent > thresholds.STATUS_SILENT:
         sentence = f"Process {process['pid']} runs, but has not told its status for {duration(silent)}: it is stuck."
         action = "Its log says what it did last. Restart it: it goes on where it stopped."
         return down(Warning("stalled", "critical", sentence, action))
     return judge(status, now)
+
+
+def starting(holder: str) -> Health:
+    """Of a process that has the lock of the state directory, and has not written its status."""
+    return Health("healthy", f"Healthy: starting; {holder} has the state directory and has not told its status yet.")
 
 
 def _killed(status: Json, now: int) -> Health:
