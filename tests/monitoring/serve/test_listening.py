@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import resource
 import socket
+import threading
 
 import pytest
 
-from tsds_stream.monitoring.serve.listening import ListenError, room_for_connections, sockets_of, split, url_of
+from tsds_stream.monitoring.serve.listening import (
+    ListenError,
+    patiently,
+    room_for_connections,
+    sockets_of,
+    split,
+    url_of,
+)
 
 
 def test_any_free_port_is_told():
@@ -55,3 +63,17 @@ def test_there_is_room_for_a_thousand_clients_and_more_where_the_system_allows_i
     room = room_for_connections()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert room >= 1900 or room == hard - 128
+
+
+def test_a_port_that_is_just_being_let_go_of_is_waited_for():
+    taken = sockets_of("127.0.0.1:0")[0]
+    port = taken.getsockname()[1]
+    with pytest.raises(ListenError, match="something else listens"):
+        patiently(f"127.0.0.1:{port}", tries=2, pause=0.0)
+    letting_go = threading.Timer(0.05, taken.close)
+    letting_go.start()
+    try:
+        (mine,) = patiently(f"127.0.0.1:{port}", tries=1000, pause=0.01)
+        mine.close()
+    finally:
+        letting_go.join()

@@ -49,13 +49,13 @@ def _begin(configuration: Json, newest: Newest, log: Log) -> None:
     from tsds_stream.monitoring.serve.app import Application
     from tsds_stream.monitoring.serve.explaining import Explainer
     from tsds_stream.monitoring.serve.limits import serve_for_ever
-    from tsds_stream.monitoring.serve.listening import ListenError, room_for_connections, sockets_of, split, url_of
+    from tsds_stream.monitoring.serve.listening import ListenError, patiently, room_for_connections, split, url_of
     from tsds_stream.monitoring.serve.routes import Routes
     from tsds_stream.monitoring.serve.security import Door
 
     listen = configuration["listen"]
     try:
-        sockets = sockets_of(listen)
+        sockets = patiently(listen)
     except ListenError as error:
         _tell({"error": str(error)})
         sys.exit(1)

@@ -7,7 +7,8 @@ import os
 import resource
 import socket
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from time import sleep
 from typing import Final
 
 _MANY: Final = 2048  # descriptors wanted
@@ -17,6 +18,19 @@ _BACKLOG: Final = 1024
 
 class ListenError(Exception):
     """Nobody can be listened to there: a sentence that says what to do."""
+
+
+class TakenError(ListenError):
+    """Somebody else listens there."""
+
+
+def patiently(listen: str, tries: int = 4, pause: float = 0.4) -> list[socket.socket]:
+    """As `sockets_of`; what served a run that was killed a moment ago may just be letting go of the port."""
+    for _ in range(tries - 1):
+        with suppress(TakenError):
+            return sockets_of(listen)
+        sleep(pause)
+    return sockets_of(listen)
 
 
 def sockets_of(listen: str) -> list[socket.socket]:
@@ -44,7 +58,8 @@ def sockets_of(listen: str) -> list[socket.socket]:
                 one.bind((address[0], chosen, *address[2:]))
                 one.listen(_BACKLOG)
             except OSError as error:
-                raise ListenError(f'[monitoring] listen = "{listen}": {_why(error, listen)}') from None
+                kind = TakenError if error.errno == errno.EADDRINUSE else ListenError
+                raise kind(f'[monitoring] listen = "{listen}": {_why(error, listen)}') from None
             opened.append(one)
         unfinished.pop_all()
     return opened
