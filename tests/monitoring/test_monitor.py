@@ -87,11 +87,7 @@ def test_counters_only_grow(run: tuple[Path, list[Json]]) -> None:
 
 
 def test_a_restart_goes_on_with_the_baseline_that_was_frozen(tmp_path: Path) -> None:
-    settings = small(tmp_path)
-    drift = settings.monitoring.drift.model_copy(
-        update={"warmup": 0, "baseline": 100, "short_window": 20, "long_window": 40, "rate": 1e6}
-    )
-    settings = settings.model_copy(update={"monitoring": settings.monitoring.model_copy(update={"drift": drift})})
+    settings = with_drift(small(tmp_path))
     first, _ = finish(settings)
     assert first["drift"]["state"] == "watching"
     more = "\n".join(json.dumps({"id": f"e{k}", "text": f"word{k % 7} and {k % 11}"}) for k in range(30))
@@ -100,6 +96,30 @@ def test_a_restart_goes_on_with_the_baseline_that_was_frozen(tmp_path: Path) -> 
     assert second["drift"]["baseline"] == first["drift"]["baseline"]
     assert second["drift"]["looked_at"] == first["drift"]["looked_at"] + 30
     assert second["sets"]["default"]["watch"]["coverage_distance"] is not None
+
+
+def with_drift(settings: Settings, **options: Any) -> Settings:
+    """Small windows, and every document looked at."""
+    small_windows = {"warmup": 0, "baseline": 100, "short_window": 20, "long_window": 40, "rate": 1e6}
+    drift = settings.monitoring.drift.model_copy(update=small_windows | options)
+    monitoring = settings.monitoring.model_copy(update={"drift": drift})
+    return settings.model_copy(update={"monitoring": monitoring})
+
+
+def test_the_baseline_of_another_run_counts_from_the_moment_it_is_named(tmp_path: Path) -> None:
+    other = with_drift(small(tmp_path / "other"))
+    theirs, _ = finish(other)
+    file = Path(other.state.directory) / "monitoring" / "drift.npz"
+    settings = small(tmp_path / "own")
+    own, _ = finish(with_drift(settings))
+    assert own["drift"]["baseline"]["source"] == "stream"
+    found, log = finish(with_drift(settings, baseline_file=file))
+    assert found["drift"]["baseline"] == {**theirs["drift"]["baseline"], "source": "file"}
+    again, _ = finish(with_drift(settings, baseline_file=file))
+    assert again["drift"]["baseline"] == found["drift"]["baseline"]
+    kept, log = finish(with_drift(small(tmp_path / "third"), baseline_file=tmp_path / "nothing"))
+    assert kept["drift"]["baseline"]["source"] == "stream"
+    assert "the baseline cannot be used" in log.events("error")
 
 
 def test_a_run_that_fails_says_why(tmp_path: Path) -> None:

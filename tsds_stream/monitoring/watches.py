@@ -161,13 +161,13 @@ class Watches:
         loaded = load(self._drift_file, options, dimension, references)
         if loaded.reason is not None:
             self._log.warning("drift begins anew", reason=loaded.reason)
-        baseline = None
-        if loaded.drift is None and settings.baseline_file is not None:
+        drift, baseline = loaded.drift, None
+        if settings.baseline_file is not None and (drift is None or drift.source != "file"):
             try:
-                baseline = load_baseline(settings.baseline_file, dimension)
+                drift, baseline = None, load_baseline(settings.baseline_file, dimension)
             except DriftFileError as error:
                 self._log.error("the baseline cannot be used", error=str(error))
-        self._drift = loaded.drift or StreamDrift(options, dimension, references, baseline)
+        self._drift = drift or StreamDrift(options, dimension, references, baseline)
         self._shown_drift = self._drift.document()
 
     def _take(self, name: str, notice: Notice) -> None:
