@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from contextlib import nullcontext
 from enum import IntEnum
@@ -185,6 +186,8 @@ def _watch(look: Callable[[], Look], *, as_json: bool) -> Answer:
 
     from tsds_stream.monitoring.live import LiveView
 
+    # A shell that starts something in its background has it ignore Ctrl-C, which alone ends this.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     view = LiveView(stream=sys.stdout)
     found = look()
     try:
