@@ -27,6 +27,12 @@ def words(tmp_path: Path) -> list[str]:
     return ["-m", "tsds_stream", "run", *places, "--budget", "10", "--embedder", "hashing"]
 
 
+def assert_farewell(screen: Screen) -> None:
+    """The last lines, of which the very last may be long: it has the path of a folder."""
+    last = next(k for k, line in enumerate(screen.lines) if line.startswith("40 read; default: revision "))
+    assert screen.lines[last + 1].startswith("To look into it: tsds-stream inspect ")
+
+
 def test_a_person_at_the_terminal_sees_the_run_and_the_log_above_it(words: list[str], tmp_path: Path):
     with Screen([*words, "--follow"], 110) as screen:
         screen.wait_for("● live")
@@ -42,8 +48,7 @@ def test_a_person_at_the_terminal_sees_the_run_and_the_log_above_it(words: list[
         assert screen.ended() == 0
         assert screen.cursor_is_shown
         assert "a record cannot be used" in screen.lines[0]
-        assert screen.lines[-2].startswith("40 read; default: revision ")
-        assert screen.lines[-1].startswith("To look into it: tsds-stream inspect ")
+        assert_farewell(screen)
     afterwards = tsds("status", "--directory", tmp_path / "state")
     assert (afterwards.returncode, afterwards.stdout.split(";")[0][:28]) == (0, "Healthy: stopped on request ")
 
@@ -52,7 +57,7 @@ def test_a_known_end_is_reached_in_sight(words: list[str], tmp_path: Path):
     with Screen([*words, "--once"], 110) as screen:
         assert screen.ended() == 0
         assert b"Selecting" in screen.raw
-        assert screen.lines[-2].startswith("40 read; default: revision ")
+        assert_farewell(screen)
     assert tsds("status", "--directory", tmp_path / "state").stdout.startswith("Healthy: finished ")
 
 

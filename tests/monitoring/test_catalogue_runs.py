@@ -51,6 +51,7 @@ LEFT_OUT = {
     "sets/*/watch/coverage_frozen": "how coverage_distance came about is no measurement",
     "sets/*/watch/selection_drift/windows": "selection_drift_ready says whether they are enough",
     "sets/*/watch/selection_drift/needed": "selection_drift_ready says whether it is 0",
+    "sets/*/watch/selection_drift/over": "how many windows the score is of; the score is exported",
     "sets/*/watch/selection_drift/live_documents": "an estimate that only the drift needs",
     "drift/needed": "of the configuration, less what was looked at",
     "drift/baseline/began": "no alarm or chart needs it",
