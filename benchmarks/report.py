@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+_MARKS = {True: "yes", False: "**no**", None: ""}
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
@@ -34,6 +37,37 @@ class Part:
 
     def add(self, what: str, goal: str, measured: str, met: bool | None = None) -> None:
         self.rows.append(Row(what, goal, measured, met))
+
+
+def keep(
+    folder: Path,
+    stem: str,
+    name: str,
+    record: dict[str, Any],
+    order: Iterable[str],
+    page: Callable[[Mapping[str, dict[str, Any]]], str],
+) -> None:
+    """Put the result of one part into `stem.json`, among those of the others, and make `stem.md` of all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{stem}.json"
+    records = json.loads(path.read_text()) if path.exists() else {}
+    records[name] = record
+    records = {part: records[part] for part in order if part in records}
+    for target, text in ((path, json.dumps(records, indent=1) + "\n"), (folder / f"{stem}.md", page(records))):
+        beside = target.with_name(target.name + ".partial")
+        beside.write_text(text)
+        os.replace(beside, target)
+
+
+def rows_of(records: Mapping[str, dict[str, Any]], stem: str) -> str:
+    """The table of all parts in Markdown, and where its figures are."""
+    lines = ["| what | to reach | measured | reached | load |", "|---|---|---|---|---|"]
+    for record in records.values():
+        lines += [
+            f"| {row['what']} | {row['goal']} | {row['measured']} | {_MARKS[row['met']]} | {record['load']} |"
+            for row in record["rows"]
+        ]
+    return "\n".join([*lines, "", f"The figures behind each row are in `{stem}.json`.", ""])
 
 
 def write_part(folder: Path, name: str, part: Part, context: dict[str, Any]) -> None:

@@ -7,24 +7,20 @@ to `benchmarks/results/kafka.json`, and as a table to `kafka.md` beside it; part
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 from benchmarks.corpus import CACHE, Corpus, corpus
 from benchmarks.kafka import fuzz, latency, publishing, restart, soak, throughput
 from benchmarks.kafka.world import World, world
 from benchmarks.measuring import load, machine
-from benchmarks.report import RESULTS, Part
+from benchmarks.report import RESULTS, Part, keep, rows_of
 
 _QUICK_DOCUMENTS = 75_000
-_MARKS = {True: "yes", False: "**no**", None: ""}
 PARTS: dict[str, Callable[[World, Corpus, bool], Part]] = {
     "embedded": throughput.embedded,
     "text": throughput.text,
@@ -63,7 +59,7 @@ def main() -> int:
             mark = {True: "reached", False: "MISSED", None: "-"}[row["met"]]
             print(f"  {mark:8}{row['what']}: {row['measured']} (goal: {row['goal'] or 'none'})", flush=True)
         print(f"{name}: {record['seconds']} s, load {record['load']}", file=sys.stderr, flush=True)
-        _keep(folder, name, record, every)
+        keep(folder, "kafka", name, record, every, page)
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
@@ -88,18 +84,6 @@ def _run(measure: Callable[[World, Corpus, bool], Part], found: Corpus, quick: b
     }
 
 
-def _keep(folder: Path, name: str, record: dict[str, Any], order: Mapping[str, object]) -> None:
-    path = folder / "kafka.json"
-    folder.mkdir(parents=True, exist_ok=True)
-    records = json.loads(path.read_text()) if path.exists() else {}
-    records[name] = record
-    records = {part: records[part] for part in order if part in records}
-    for target, text in ((path, json.dumps(records, indent=1) + "\n"), (folder / "kafka.md", page(records))):
-        beside = target.with_name(target.name + ".partial")
-        beside.write_text(text)
-        os.replace(beside, target)
-
-
 def page(records: Mapping[str, dict[str, Any]]) -> str:
     """All results as Markdown."""
     last = list(records.values())[-1]
@@ -113,15 +97,9 @@ def page(records: Mapping[str, dict[str, Any]]) -> str:
         "the pairs are given. *Load* is the number of processes that wanted a core, averaged over the minute before "
         "the part and over its last minute, its own included.",
         "",
-        "| what | to reach | measured | reached | load |",
-        "|---|---|---|---|---|",
+        rows_of(records, "kafka"),
     ]
-    for record in records.values():
-        lines += [
-            f"| {row['what']} | {row['goal']} | {row['measured']} | {_MARKS[row['met']]} | {record['load']} |"
-            for row in record["rows"]
-        ]
-    return "\n".join([*lines, "", "The figures behind each row are in `kafka.json`.", ""])
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

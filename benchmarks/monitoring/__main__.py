@@ -7,21 +7,18 @@ keep theirs.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 from benchmarks.corpus import CACHE, Corpus, corpus
 from benchmarks.measuring import load, machine
 from benchmarks.monitoring import cost, rendering
-from benchmarks.report import RESULTS, Part
+from benchmarks.report import RESULTS, Part, keep, rows_of
 
 _QUICK_DOCUMENTS = 30_000
-_MARKS = {True: "yes", False: "**no**", None: ""}
 PARTS: dict[str, Callable[[Corpus, bool], Part]] = {
     "embedded": cost.embedded,
     "text": cost.text,
@@ -46,7 +43,7 @@ def main() -> int:
             mark = {True: "reached", False: "MISSED", None: "-"}[row["met"]]
             print(f"  {mark:8}{row['what']}: {row['measured']} (goal: {row['goal'] or 'none'})", flush=True)
         print(f"{name}: {record['seconds']} s, load {record['load']}", file=sys.stderr, flush=True)
-        _keep(folder, name, record)
+        keep(folder, "monitoring", name, record, PARTS, page)
     return 0
 
 
@@ -65,16 +62,6 @@ def _run(measure: Callable[[Corpus, bool], Part], found: Corpus, quick: bool) ->
     }
 
 
-def _keep(folder: Path, name: str, record: dict[str, Any]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "monitoring.json"
-    records = json.loads(path.read_text()) if path.exists() else {}
-    records[name] = record
-    records = {part: records[part] for part in PARTS if part in records}
-    path.write_text(json.dumps(records, indent=1) + "\n")
-    (folder / "monitoring.md").write_text(page(records))
-
-
 def page(records: Mapping[str, dict[str, Any]]) -> str:
     """All results as Markdown."""
     described = next(reversed(records.values()))["machine"]
@@ -87,15 +74,9 @@ def page(records: Mapping[str, dict[str, Any]]) -> str:
         "median is given with the least and the largest. *Load* is the number of processes that wanted a core, "
         "averaged over the minute before the part and over its last minute, its own included.",
         "",
-        "| what | to reach | measured | reached | load |",
-        "|---|---|---|---|---|",
+        rows_of(records, "monitoring"),
     ]
-    for record in records.values():
-        lines += [
-            f"| {row['what']} | {row['goal']} | {row['measured']} | {_MARKS[row['met']]} | {record['load']} |"
-            for row in record["rows"]
-        ]
-    return "\n".join([*lines, "", "The figures behind each row are in `monitoring.json`.", ""])
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

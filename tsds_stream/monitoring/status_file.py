@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from tsds_stream.durable import Disk, write_in_one_step
 from tsds_stream.logs import Log
 
 NAME = "status.json"
@@ -19,15 +19,14 @@ class StatusFile:
 
     def __init__(self, directory: Path, log: Log) -> None:
         self._path = directory / NAME
-        self._fresh = directory / f".{NAME}.new"
+        self._disk = Disk()
         self._log = log
         self._failed = False
 
     def write(self, document: bytes) -> None:
         """Put this document in the place of the last one."""
         try:
-            self._fresh.write_bytes(document)
-            os.replace(self._fresh, self._path)
+            write_in_one_step(self._disk, self._path, document)
         except OSError as error:
             if not self._failed:
                 self._log.warning("the status file cannot be written", file=str(self._path), error=str(error))
