@@ -211,7 +211,6 @@ def sample() -> Json:
             "commits": 240,
             "last_commit": NOW - 2 * SECOND,
             "heartbeat": NOW - 2 * SECOND,
-            "transactions": 240,
             "failed": 0,
             "records": 9120,
             "oversized": 0,
