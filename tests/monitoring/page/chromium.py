@@ -143,6 +143,7 @@ class Tab:
         """How the page is looked at."""
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
+        self.call("Page.setLifecycleEventsEnabled", enabled=True)
         narrow = width < 600
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=narrow)
         self.colours(dark=dark)
@@ -159,10 +160,12 @@ class Tab:
     def open(self, address: str) -> None:
         """Go to an address and wait until it is loaded."""
         self.events.clear()
-        failed = self.call("Page.navigate", url=address).get("errorText")
-        if failed:
-            raise ChromiumError(f"{address}: {failed}")
-        self.wait(lambda: any(event["method"] == "Page.loadEventFired" for event in self.events))
+        begun = self.call("Page.navigate", url=address)
+        if begun.get("errorText"):
+            raise ChromiumError(f"{address}: {begun['errorText']}")
+        # Not any event of the kind: that of the empty page before may be late, and half a page would be looked at.
+        loaded = {"name": "load", "loaderId": begun["loaderId"]}
+        self.wait(lambda: any(loaded.items() <= event["params"].items() for event in self.events))
 
     def wait(self, condition: Callable[[], bool]) -> None:
         """Wait for events of this page until something holds."""
