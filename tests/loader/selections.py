@@ -59,6 +59,8 @@ class Selection:
 class Stored:
     """Stands in for Revisions."""
 
+    target_set = "default"
+
     def __init__(self, path: Path, beat: int | None = None) -> None:
         self.path, self.beat, self.held = path, beat, []
 

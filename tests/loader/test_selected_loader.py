@@ -273,19 +273,34 @@ def test_workers_that_are_spawned_serve_the_same(selection: Selection) -> None:
 def test_what_is_yielded_is_noted_with_what_was_read_ahead_left_out(selection: Selection) -> None:
     class Log:
         def __init__(self) -> None:
+            self.begun: list[int] = []
             self.lines: list[tuple] = []
+            self.synced = 0
 
-        def write(self, step: int, time_ms: int, revision: int, epoch: int, places: list[int], ids: list[str]) -> None:
+        def begin(self, step: int) -> None:
+            self.begun.append(step)
+
+        def write(self, step: int, time_ms: int, source: str, revision: int, epoch: int, ids: list[str]) -> None:
             assert time_ms > 1_600_000_000_000
-            self.lines.append((step, revision, epoch, places, ids))
+            self.lines.append((step, source, revision, epoch, ids))
+
+        def sync(self) -> None:
+            self.synced = len(self.lines)
+
+        def close(self) -> None: ...
 
     log = Log()
     loader = loader_of(selection.path, 4, 2, revision=1, served=log)
     batches = serve(loader, 10)
-    loader.close()
-    assert [line[:3] for line in log.lines] == [(step, 1, step // 8) for step in range(10)]
+    state = loader.state_dict()
+    assert log.synced == 10
+    assert [line[:4] for line in log.lines] == [(step, "default", 1, step // 8) for step in range(10)]
     assert [line[4] for line in log.lines] == batches
-    assert [[selection.names[0][place] for place in line[3]] for line in log.lines] == batches
+    again = serve(loader, 12)
+    loader.load_state_dict(state)
+    assert serve(loader, 12) == again
+    loader.close()
+    assert log.begun == [0, 8, 10, 10]
 
 
 def test_a_revision_in_a_state_is_kept_from_being_deleted_by_the_first_rank(selection: Selection) -> None:

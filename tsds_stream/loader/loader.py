@@ -7,7 +7,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from torch.utils.data import DataLoader
 
@@ -16,18 +16,12 @@ from tsds_stream.loader.fetching import Failed, Fetcher, Request
 from tsds_stream.loader.following import check_agreement, opened
 from tsds_stream.loader.planning import Course, Plan, Planned
 from tsds_stream.loader.reading import Documents, LoaderError
+from tsds_stream.loader.served_log import ServedLog
 from tsds_stream.loader.state import Cursor, LoaderState, check_digest, check_ordering, digest_of_order
 from tsds_stream.records import Json
 
 WEEK: Final = 7 * 86_400.0
 Collate = Callable[[list[Json]], Any]
-
-
-class ServedLog(Protocol):
-    """Takes note of what was served."""
-
-    def write(self, step: int, time_ms: int, revision: int, epoch: int, places: list[int], ids: list[str]) -> None:
-        """One batch of this rank, before it is yielded. After a restart a step may come again; the last one counts."""
 
 
 class SelectedLoader:
@@ -128,6 +122,8 @@ class SelectedLoader:
 
     def state_dict(self) -> Json:
         """Where the last batch that was yielded ends: plain numbers and short texts, for JSON or a torch checkpoint."""
+        if self._served is not None:
+            self._served.sync()
         cursor = self._cursor
         if self._documents is None or self._documents.number != cursor.revision:
             self._documents = self._open(cursor.revision)
@@ -202,6 +198,8 @@ class SelectedLoader:
             }
             check_agreement(self._dataset.coordination.gather(facts))
         self._stale = False
+        if self._served is not None:
+            self._served.begin(self._cursor.step)
         self._requests.begin(self._planned_from_here())
         self._batches = iter(self._torch)
 
@@ -224,9 +222,9 @@ class SelectedLoader:
                 raise fetched.error
             planned = self._requests.ahead.popleft()
             if self._served is not None:
-                now, places = time.time_ns() // 1_000_000, planned.places.tolist()
+                now, source = time.time_ns() // 1_000_000, self._dataset.archive.target_set
                 step, number = planned.after.step - 1, planned.documents.number
-                self._served.write(step, now, number, planned.epoch, places, fetched.ids)
+                self._served.write(step, now, source, number, planned.epoch, fetched.ids)
             self._cursor, self._documents = planned.after, planned.documents
             self._dataset.reader.let_go(self._cursor.revision)
             self._decisions.pop(planned.after.step - 1, None)

@@ -36,6 +36,9 @@ class Documents(Protocol):
 class Archive(Protocol):
     """Where the revisions of one target set are. Can be pickled; a copy in another process only reads."""
 
+    @property
+    def target_set(self) -> str: ...
+
     def newest(self) -> int:
         """The number of the newest revision; cheap."""
 
