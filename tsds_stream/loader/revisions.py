@@ -102,6 +102,13 @@ class Revision(Sequence[Json]):
     def __repr__(self) -> str:
         return f"<revision {self.number} of {self.target_set!r} in {self._revisions.name}: {len(self)} documents>"
 
+    def id(self, i: int) -> str:
+        """The id of a document, without reading the rest of it. Raises as an index does."""
+        try:
+            return self._stored.id(i)
+        except _DAMAGE as error:
+            raise self._explained(error) from error
+
     def find(self, id: str) -> int | None:
         """The place of the document with this id, or None."""
         try:
