@@ -7,6 +7,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 from torch.utils.data import DataLoader
@@ -17,6 +18,8 @@ from tsds_stream.loader.following import check_agreement, opened
 from tsds_stream.loader.planning import Course, Plan, Planned
 from tsds_stream.loader.reading import Documents, LoaderError
 from tsds_stream.loader.served_log import ServedLog
+from tsds_stream.loader.served_writer import ServedWriter
+from tsds_stream.loader.sharding import Shard
 from tsds_stream.loader.state import Cursor, LoaderState, check_digest, check_ordering, digest_of_order
 from tsds_stream.records import Json
 
@@ -41,11 +44,13 @@ class SelectedLoader:
         drop_last: leave out the end of an epoch that does not fill a batch on every rank.
         prefetch_factor: batches that each worker reads ahead.
         pin_memory, multiprocessing_context, worker_init_fn: as of torch's `DataLoader`.
-        served: where to note what is yielded.
+        served: a directory where it is noted what is yielded, for `tsds-stream served`; the same for all ranks, and
+            for a run that goes on. Or another `ServedLog`.
         checkpoint_lease: seconds that the revisions in a state are kept from being deleted, from when it was taken.
 
     Raises:
-        LoaderError: ranks that have no means to agree follow a selection.
+        LoaderError: ranks that have no means to agree follow a selection; or the served log has a writer, or cannot be
+            written.
     """
 
     def __init__(
@@ -60,13 +65,14 @@ class SelectedLoader:
         pin_memory: bool = False,
         multiprocessing_context: Any = None,
         worker_init_fn: Callable[[int], None] | None = None,
-        served: ServedLog | None = None,
+        served: str | Path | ServedLog | None = None,
         checkpoint_lease: float = WEEK,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
         dataset.check_following()
-        self._dataset, self._served, self._lease = dataset, served, checkpoint_lease
+        self._dataset, self._lease = dataset, checkpoint_lease
+        self._served = _log_of(served, dataset.shard)
         self._course = Course(
             dataset.ordering, dataset.shard, dataset.following, batch_size, dataset.repeat, drop_last, num_workers
         )
@@ -170,10 +176,12 @@ class SelectedLoader:
         return self._cursor.revision
 
     def close(self) -> None:
-        """End the workers; iterating again starts new ones."""
+        """End the workers and let go of the served log; iterating again starts new ones, and goes on with it."""
         self._turn += 1
         self._batches, self._torch._iterator = iter(()), None
         self._requests.ahead.clear()
+        if self._served is not None:
+            self._served.close()
 
     def _begin(self) -> None:
         """Plan from the cursor on; what was read ahead is given up."""
@@ -270,6 +278,10 @@ class _Requests:
         for planned in self._plan or ():
             self.ahead.append(planned)
             yield Request(planned.documents.number, planned.epoch, planned.places.tolist())
+
+
+def _log_of(served: str | Path | ServedLog | None, shard: Shard) -> ServedLog | None:
+    return ServedWriter(served, shard.rank, shard.world_size) if isinstance(served, str | Path) else served
 
 
 def _as_it_is(fetched: Any) -> Any:

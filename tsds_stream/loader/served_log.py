@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from tsds_stream.loader.reading import LoaderError
+
+
+class ServedLogError(LoaderError):
+    """The served log cannot be written or read; the message names the file and what to do."""
+
 
 class ServedLog(Protocol):
     """Takes note of what a rank serves, in the order in which it is yielded."""
@@ -24,7 +30,7 @@ class ServedLog(Protocol):
             ids: in the order of the batch.
 
         Raises:
-            LoaderError: it could not be noted, and the batch must not be served.
+            ServedLogError: it could not be noted, and the batch must not be served.
         """
 
     def sync(self) -> None:
