@@ -1,0 +1,47 @@
+"""The newest revision that topics tell of: a copy of them that was made earlier may not have it yet."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from tsds_stream.loader.errors import RevisionError
+from tsds_stream.loader.revisions import Revisions
+from tsds_stream.streams.kafka.encoding import decode_revision
+from tsds_stream.streams.kafka.errors import KafkaFailure
+from tsds_stream.streams.kafka.following import Reader, read_tail
+
+_LOOK_AGAIN: Final = 0.1  # seconds
+
+
+def catch_up_with(reader: Reader, topic: str, revisions: Revisions, timeout: float) -> None:
+    """Wait until a copy has what is the newest revision of its target set in the topic of revisions now.
+
+    Raises:
+        RevisionError: it does not in that time, or no broker answers.
+    """
+    newest = 0
+
+    def note(record: object) -> None:
+        nonlocal newest
+        try:
+            told = decode_revision(getattr(record, "key", None), getattr(record, "value", None))
+        except ValueError:
+            return  # of somebody else
+        if told["set"] == revisions.target_set:
+            newest = int(told["revision"])
+
+    try:
+        read_tail(reader, topic, note, lambda: newest > 0)
+    except KafkaFailure as error:
+        raise RevisionError(f"Could not ask {revisions.name} for its newest revision: {error}") from error
+    finally:
+        reader.close()
+    end = time.monotonic() + timeout
+    while revisions.newest() < newest:
+        if time.monotonic() > end:
+            raise RevisionError(
+                f"The copy of {revisions.name} has revision {revisions.newest()}, and the topic {newest}; it has not "
+                f"caught up within {timeout:.0f} s. Start again: it goes on from where it is."
+            )
+        time.sleep(_LOOK_AGAIN)
