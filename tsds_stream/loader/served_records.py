@@ -21,7 +21,7 @@ class Header(NamedTuple):
     """Under which circumstances a segment was written.
 
     Attributes:
-        world_size: how many ranks there were.
+        world_size: how many ranks there were; 0: not known.
         step: with which this life of the run began, or went on after a state was loaded.
         time: when that was, in milliseconds since the epoch; step and time tell one life of a rank from the next.
         part: how many segments this life has before this one.
@@ -64,19 +64,28 @@ def line_of(step: int, time: int, source: str, revision: int, epoch: int, ids: S
 
 
 def header_in(line: bytes) -> Header | None:
-    """The header in a line without its end; None: this is not what was written. Raises `UnknownFormatError`."""
-    values = _values(line)
-    if values is None or len(values) < 2 or values[0] != _NAME:
+    """The header in a line without its end; None: this is none, or not what was written.
+
+    Raises:
+        UnknownFormatError: it is one of another version.
+    """
+    if not is_whole(line) or step_in(line) is not None:
         return None
+    values = _taken_apart(line)
     if values[1] != FORMAT:
         raise UnknownFormatError(f"has format {values[1]}, and this version reads {FORMAT}")
     return Header(*values[2:])
 
 
-def served_in(line: bytes) -> Served | None:
-    """The record in a line without its end; None: this is not what was written."""
-    values = _values(line)
-    return None if values is None or values[0] == _NAME else Served(*values)
+def step_in(line: bytes) -> int | None:
+    """The step of the record in a whole line; None: it holds a header."""
+    first = line[_HEAD + 1 : line.find(b",", _HEAD)]
+    return int(first) if first.isdigit() else None
+
+
+def served_in(line: bytes) -> Served:
+    """The record in a whole line that holds one."""
+    return Served(*_taken_apart(line))
 
 
 def is_whole(line: bytes) -> bool:
@@ -94,9 +103,7 @@ def _line(values: Sequence[object]) -> bytes:
     return b"%b%b\n" % (_checksum(body), body)
 
 
-def _values(line: bytes) -> list[Any] | None:
-    if not is_whole(line):
-        return None
+def _taken_apart(line: bytes) -> list[Any]:
     try:
         values: list[Any] = orjson.loads(line[_HEAD:])
     except orjson.JSONDecodeError:

@@ -104,6 +104,18 @@ def read_segment(path: Path) -> Iterator[Stretch]:
         yield Stretch([], 0, damaged)
 
 
+def first_lines(path: Path) -> list[bytes]:
+    """Lines at the beginning of a segment, without their ends; none where the beginning is damaged."""
+    with (path if path.exists() else _finished(path)).open("rb") as file:
+        data = file.read(_FRAME)
+    if data.startswith(_MAGIC):
+        try:
+            data = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW).decompressobj().decompress(data)
+        except (zstandard.ZstdError, MemoryError):
+            return []
+    return data.split(b"\n")[:-1]
+
+
 def cut_tail(path: Path, disk: Disk) -> int:
     """Take away what a killed writer left behind the last whole record of a raw segment; the number of bytes."""
     data = path.read_bytes()

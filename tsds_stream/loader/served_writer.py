@@ -82,10 +82,10 @@ class ServedWriter:
     def write(self, step: int, time_ms: int, source: str, revision: int, epoch: int, ids: Sequence[str]) -> None:
         if self._life is None or self._held.file is None:
             raise ServedLogError(f"Nothing is written to {self._folder} before begin(step) was called.")
-        if step < self._next - 1:
+        if step not in (self._next - 1, self._next):
             raise ValueError(f"step {step} is written after step {self._next - 1}: call begin({step}) before")
         with self._explained():
-            if self._length >= self._largest:
+            if self._length >= self._largest and step == self._next:  # a step is in one file
                 self._finish()
                 self._life = self._life._replace(part=self._life.part + 1)
                 self._start(self._life)
@@ -120,9 +120,9 @@ class ServedWriter:
                 raise
 
     def _recover(self) -> None:
-        found = segments_in(self._folder)
-        self._number = max(found, default=0)
-        for number, path in found.items():
+        self._number = 0
+        for number, path in segments_in(self._folder).items():
+            self._number = number
             raw = raw_segment(self._folder, number)
             if not is_raw(path):
                 self._disk.remove(raw)  # the kill came when it had just been compressed
@@ -134,6 +134,7 @@ class ServedWriter:
                 self._compress(raw)
             else:
                 self._disk.remove(raw)
+                self._number -= 1
 
     def _start(self, header: Header) -> None:
         """Begin a segment. Where that fails, nothing is open, and the next `begin` tries again."""
