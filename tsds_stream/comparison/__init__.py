@@ -1,0 +1,1 @@
+"""Methods of selection side by side: the same documents, targets and budget, and what their selections are worth."""
