@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch.utils.data import IterableDataset, get_worker_info
 
 from tsds_stream.loader.distributed import default_coordination, rank_and_world_size
-from tsds_stream.loader.fetching import Reader, Request
+from tsds_stream.loader.fetching import Reader
 from tsds_stream.loader.following import Alone, Coordination, Following, Staleness
 from tsds_stream.loader.order import Ordering, Sampling
 from tsds_stream.loader.reading import Archive, Documents, LoaderError
@@ -84,7 +84,7 @@ class SelectedDataset(IterableDataset):  # type: ignore[misc]
             raise ValueError(f"revision is a number from 1 on, or 'latest', not {revision!r}")
         self.ordering = Ordering(seed, shuffle, sampling)
         self.following = Following.parse(follow)
-        self.shard = Shard(*_place_among_ranks(rank, world_size), uneven)
+        self.shard = Shard(*place_among_ranks(rank, world_size), uneven)
         self.repeat, self.timeout = repeat, timeout
         self._opened: Revisions | None = None
         if isinstance(selection, str | Path):
@@ -132,7 +132,7 @@ class SelectedDataset(IterableDataset):  # type: ignore[misc]
         if share is None or (share.revision, share.epoch) != (self.revision, self.epoch):
             share = self._share = Share(self.documents, self.epoch, self.ordering, self.shard)
         place = int(share.places(i % len(self), 1)[0])
-        return self.reader.read(Request(share.revision, share.epoch, [place]))[0]
+        return self.reader.read((share.revision, share.epoch, [place]))[0]
 
     def set_epoch(self, epoch: int) -> None:
         """Serve this epoch from the next iteration on; with follow='epoch', the newest revision. All ranks call it."""
@@ -230,14 +230,15 @@ class SelectedDataset(IterableDataset):  # type: ignore[misc]
 
     def _read(self, share: Share, places: NDArray[np.int64]) -> Iterator[Json]:
         for place in places.tolist():
-            yield self.reader.read(Request(share.revision, share.epoch, [place]))[0]
+            yield self.reader.read((share.revision, share.epoch, [place]))[0]
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy for a worker; there, nobody is asked for newer revisions."""
         return {**self.__dict__, "coordination": Alone(), "_opened": None, "_share": None, "_serving": None}
 
 
-def _place_among_ranks(rank: int | None, world_size: int | None) -> tuple[int, int]:
+def place_among_ranks(rank: int | None, world_size: int | None) -> tuple[int, int]:
+    """Rank and number of ranks: those that are given, or those of torch.distributed, or one process."""
     if rank is not None and world_size is not None:
         return rank, world_size
     if rank is not None or world_size is not None:
