@@ -7,11 +7,9 @@ Maven, the tests are skipped and the end of the run says so; with `TSDS_CI=1` th
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 import uuid
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -103,10 +101,6 @@ def own_broker(tmp_path: Path) -> Iterator[Broker]:
     needs_a_server()
     with Broker(tmp_path / "kafka-broker") as broker:
         yield broker
-    with warnings.catch_warnings():
-        # The client library leaves the sockets of refused connections to the collector.
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 @pytest.fixture

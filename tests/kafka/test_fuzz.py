@@ -31,7 +31,7 @@ from tsds_stream.streams.kafka.dead_letters import decode_letter, encode_letter
 from tsds_stream.streams.kafka.source import KafkaSource
 
 # The client library leaves the sockets of refused connections to the collector.
-pytestmark = [pytest.mark.kafka, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
+pytestmark = pytest.mark.kafka
 
 COUNT = 20_000
 DIMENSION = 64

@@ -93,7 +93,6 @@ def kill_and_check(topics: Publishing, root: Path) -> None:
     mirror.stop()
 
 
-@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # of connections that were refused
 def test_view_copy_and_targets_go_on_after_an_outage_of_the_broker(own_broker: Broker, tmp_path: Path, caplog) -> None:
     caplog.set_level(logging.CRITICAL, "kafka")  # its records would keep the sockets that were refused
     with Publishing(own_broker, lambda name: name) as topics:

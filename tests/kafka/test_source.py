@@ -23,7 +23,7 @@ from tsds_stream.streams.kafka.connection import Connection
 from tsds_stream.streams.kafka.source import KafkaSource
 
 # The client library leaves the sockets of refused connections to the collector.
-pytestmark = [pytest.mark.kafka, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
+pytestmark = pytest.mark.kafka
 
 
 Open = Callable[..., KafkaSource]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import threading
-import warnings
 from pathlib import Path
 
 import pytest
@@ -55,7 +53,6 @@ def test_every_revision_of_a_copy_is_what_was_published(broker: Topics, fresh, t
             check(topics, revisions)
 
 
-@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # of connections that were refused
 def test_a_copy_is_read_while_the_broker_is_away(own_broker: Broker, tmp_path: Path, caplog) -> None:
     caplog.set_level(logging.CRITICAL, "kafka")  # its records would keep the sockets that were refused
     with Publishing(own_broker, lambda name: name) as topics:
@@ -73,7 +70,6 @@ def test_a_copy_is_read_while_the_broker_is_away(own_broker: Broker, tmp_path: P
             check(topics, revisions)
 
 
-@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 def test_a_broker_that_does_not_answer_is_told_in_time(tmp_path: Path, caplog) -> None:
     caplog.set_level(logging.CRITICAL, "kafka")
     with pytest.raises(
@@ -81,7 +77,3 @@ def test_a_broker_that_does_not_answer_is_told_in_time(tmp_path: Path, caplog) -
     ):
         Revisions.open("kafka://127.0.0.1:1/s", cache=tmp_path, timeout=1.0)
     assert threads_of_ours() == []
-    with warnings.catch_warnings():
-        # The client library leaves the sockets of refused connections to the collector.
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
