@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
     from tsds_stream.exporting.workplace import leave_nothing
 
     content = _export(arguments, _request(arguments))
-    leave_nothing(arguments.output.absolute(), Disk())
+    leave_nothing(arguments.output.absolute(), Disk(), cache=True)  # which nobody writes any more
     _report(arguments.output, content)
     return ExitStatus.OK
 

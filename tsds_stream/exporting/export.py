@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from tsds_stream.exporting.difference import Places, changed, removed
 from tsds_stream.exporting.documents import FIELDS, Document
 from tsds_stream.exporting.errors import ExportError
 from tsds_stream.exporting.formats import File, Format, format_of
-from tsds_stream.exporting.workplace import Finished, Workplace
+from tsds_stream.exporting.workplace import Finished, Workplace, leave_nothing
 from tsds_stream.loader.errors import NoRevisionError
 from tsds_stream.loader.revisions import Revision, Revisions
 from tsds_stream.logs import Log
@@ -71,6 +72,7 @@ class Export:
     ) -> None:
         self._revisions, self._output, self._request = revisions, output.absolute(), request
         self._log, self._progress, self._disk = log, progress, disk if disk is not None else Disk()
+        self._held = 0.0
         self._format: Format = format_of(request.format, request.compression, request.shard_size)
 
     def make(self) -> Json:
@@ -81,12 +83,19 @@ class Export:
             RevisionError: a revision is not there, not any more, or is damaged.
         """
         try:
-            if self._output.exists() and (not self._output.is_dir() or any(self._output.iterdir())):
-                return self._there()
-            with closing(Workplace(self._output, self._disk)) as workplace:
-                return self._made(workplace)
+            if self._occupied():
+                content = self._there()
+            else:
+                with closing(Workplace(self._output, self._disk)) as workplace:
+                    # Another process may have made it meanwhile.
+                    content = self._there() if self._occupied() else self._made(workplace)
+            leave_nothing(self._output, self._disk, cache=False)
+            return content
         except OSError as error:
             raise ExportError(sentence(error, "export", self._output.parent)) from error
+
+    def _occupied(self) -> bool:
+        return self._output.exists() and (not self._output.is_dir() or any(self._output.iterdir()))
 
     def _there(self) -> Json:
         """What is there, where it is what was asked for."""
@@ -111,11 +120,11 @@ class Export:
             workplace.begin(plan)
         self._hold(after, before, HELD)
         finished = self._finished(workplace, after, before)
-        files = [one.file for one in finished]
-        gone = [0]
+        documents = [one.file for one in finished]
+        files, gone = list(documents), [0]
         if before is not None:
             files.append(File(REMOVED, *workplace.write(REMOVED, _lines(removed(after, before), gone)), 0))
-        files += [File(name, *workplace.write(name, [data]), 0) for name, data in self._format.index(files).items()]
+        files += [File(name, *workplace.write(name, [data]), 0) for name, data in self._format.index(documents).items()]
         counts = {
             "documents": sum(file.documents for file in files),
             "without_text": sum(one.without_text for one in finished),
@@ -157,7 +166,8 @@ class Export:
             one = Finished(File(name, size, sha256, stream.documents, note), stream.places, stream.without_text)
             workplace.finish(number, one)
             done.append(one)
-            self._hold(after, before, HELD)
+            if time.monotonic() - self._held > HELD / 2:
+                self._hold(after, before, HELD)
             self._log.info("file", name=name, bytes=size, documents=f"{one.places.after}/{len(after)}")
         self._progress(len(after), len(after))
         return done
@@ -170,6 +180,7 @@ class Export:
 
     def _hold(self, after: Revision, before: Revision | None, seconds: float) -> None:
         """Keep the revisions until an interrupted export may have been started again."""
+        self._held = time.monotonic()
         name = f"export-{self._output.name}-{blake2b(str(self._output).encode(), digest_size=4).hexdigest()}"
         for revision in {after.number, before.number if before is not None else after.number}:
             self._revisions.hold(revision, name, seconds)

@@ -40,7 +40,8 @@ def read(output: Path) -> Json:
     try:
         content = unseal(path, _ANEW)
     except (FileNotFoundError, NotADirectoryError):
-        raise ExportError(f"{output} is no export: it has no {NAME}.") from None
+        what = "is there and is no export" if output.exists() else "is not there"
+        raise ExportError(f"{output} {what}: it has no {NAME}. Name another folder.") from None
     except DamagedFileError as error:
         raise ExportError(str(error)) from error
     if content.get("format") != FORMAT:

@@ -26,10 +26,19 @@ from tsds_stream.sealed import DamagedFileError, seal, sha256_of, unseal
 _OURS: Final = {"plan.json", "plan.json.tmp", "files", "finished", "lock", "cache"}
 
 
-def leave_nothing(output: Path, disk: Disk) -> None:
-    """Remove the folder in which an export was made that is there now, and of which nothing is open any more."""
+def leave_nothing(output: Path, disk: Disk, *, cache: bool) -> None:
+    """Remove the folder in which an export was made that is there now; the copy of a selection in it with `cache`."""
     root = temporary(output)
-    if root.is_dir() and {path.name for path in root.iterdir()} <= _OURS:
+    there = {path.name for path in root.iterdir()} if root.is_dir() else set()
+    if not root.is_dir() or not there <= _OURS:
+        return
+    for name in sorted(there if cache else there - {"cache"}):
+        if (root / name).is_dir():
+            disk.remove_tree(root / name)
+        else:
+            disk.remove(root / name)
+    if cache or "cache" not in there:
+        disk.sync_directory(root)
         disk.remove_tree(root)
 
 
