@@ -272,6 +272,13 @@ def test_a_quiet_stream_beats_like_a_heart_and_hardly_logs(tmp_path):
     assert len([line for line in told.log.lines if line[0] != "debug"]) < 20
 
 
+def test_a_busy_stream_beats_as_well(tmp_path):
+    items = [one for k in range(12) for one in (*some_documents(8, seed=k), Wait(5.0))]
+    told = story(items, tmp_path, TARGETS, options=Options(interval=1.0, heartbeat_interval=10.0), batch=8)
+    told.tell()
+    assert told.world.heartbeats >= 4
+
+
 def test_a_request_to_stop_publishes_checkpoints_and_leaves(tmp_path):
     stop = Stop()
     items = [*some_documents(20), Do(lambda: stop.request("SIGTERM"))]

@@ -290,7 +290,6 @@ class Loop:
         self._letters_size = 0
         self._committed = positions
         self._positions_due.done()
-        self._heartbeat_due.done()
         self._statistics.commits += 1
         self._statistics.last_commit = self._statistics.last_heartbeat = self._clock.now()
         for one, prospect in prospects:

@@ -13,6 +13,7 @@ from tsds_stream.loader.errors import DamagedRevisionError, GoneRevisionError, N
 from tsds_stream.records import Json
 from tsds_stream.sealed import DamagedFileError, unseal
 from tsds_stream.streams.layout import Layout, SetLayout
+from tsds_stream.streams.manifest import read_manifest
 from tsds_stream.streams.revisions import (
     NoSuchRevisionError,
     StoredRevision,
@@ -125,11 +126,16 @@ class DirectoryPlace:
     def heartbeat(self) -> int | None:
         path = Layout(self._root).heartbeat
         try:
-            return int(unseal(path, "The writer replaces it within seconds.")["time"])
+            beat = unseal(path, "The writer replaces it within seconds.")["time"]
         except FileNotFoundError:
-            return None
+            beat = None
         except (DamagedFileError, OSError) as error:
             raise self._translated(error) from error
+        try:
+            record = read_manifest(self._layout, self.newest()).record
+        except (DamagedFileError, OSError):
+            record = {}  # whoever opens it is told; or it has just given way to the next one
+        return last_sign(beat, record)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -146,6 +152,12 @@ class DirectoryPlace:
         if isinstance(error, DamagedFileError):
             return DamagedRevisionError(f"{error.path} {error.what}. {self._remedy or error.remedy}", error.path)
         return unreadable(error, self.name)
+
+
+def last_sign(heartbeat: int | None, newest: Json) -> int | None:
+    """When a publisher last gave a sign of life: by a heartbeat, or with the newest revision. None: it never did."""
+    signs = [int(one) for one in (heartbeat, newest.get("created")) if one is not None]
+    return max(signs, default=None)
 
 
 def unreadable(error: Exception, place: str) -> RevisionError:

@@ -21,7 +21,7 @@ from typing import Any, Final, TypeVar
 from tsds_stream.durable import Disk, temporary, write_in_one_step
 from tsds_stream.loader.cache import Cache, CachedLayout, File
 from tsds_stream.loader.errors import DamagedRevisionError, GoneRevisionError, NoRevisionError, RevisionError
-from tsds_stream.loader.places import place_name, shown, unreadable
+from tsds_stream.loader.places import last_sign, place_name, shown, unreadable
 from tsds_stream.records import Json
 from tsds_stream.sealed import DamagedFileError, unsealed
 from tsds_stream.streams.layout import checked_name
@@ -123,9 +123,14 @@ class RemotePlace:
 
     def heartbeat(self) -> int | None:
         try:
-            return int(self._unsealed("heartbeat.json")["time"])
+            beat = self._unsealed("heartbeat.json")["time"]
         except FileNotFoundError:
-            return None
+            beat = None
+        try:
+            record = self._manifest(self.newest())[0].record
+        except (FileNotFoundError, DamagedRevisionError):
+            record = {}  # whoever opens it is told; or it has just given way to the next one
+        return last_sign(beat, record)
 
     def close(self) -> None:
         if self._forget is not None:
