@@ -19,7 +19,7 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,31 +100,32 @@ def _build(folder: Path, small: bool) -> None:
         domains = dict(zip(packages.values(), _read(list(archives.values())), strict=True))
         origin: dict[str, object] = {
             "kind": "Debian packages",
-            "packages": {path.name: _sha256(path) for path in archives.values()},
+            "packages": {path.name: sha256(path) for path in archives.values()},
         }
     except (OSError, subprocess.CalledProcessError) as error:
-        _say(f"no Debian packages ({error}): composing passages from the words of the Python documentation")
+        say(f"no Debian packages ({error}): composing passages from the words of the Python documentation")
         domains = _composed(30_000 if small else 190_000)
         origin = {"kind": "composed from the words of the Python documentation"}
     pool, targets = _split(domains)
     origin["passages"] = {domain: len(texts) for domain, texts in domains.items()}
-    _say(f"{len(pool):,} passages; embedding them")
+    say(f"{len(pool):,} passages; embedding them")
     np.save(folder / "targets.npy", create(StaticSettings()).embed(targets))
-    _embed(pool, folder / "documents.npy")
+    embed_to(folder / "documents.npy", pool)
     with open(folder / "passages.txt", "w", encoding="utf-8") as file:
         file.writelines(f"{text}\n" for text in pool)
     origin["seconds to build"] = round(time.perf_counter() - started)
     (folder / "origin.json").write_text(json.dumps(origin, indent=1))
-    _say(f"corpus ready after {origin['seconds to build']} s")
+    say(f"corpus ready after {origin['seconds to build']} s")
 
 
-def fetch(packages: dict[str, str]) -> dict[str, Path]:
+def fetch(packages: Iterable[str]) -> dict[str, Path]:
     """Archives of these packages, downloaded where they are not cached."""
     folder = CACHE / "packages"
     folder.mkdir(parents=True, exist_ok=True)
+    packages = list(packages)
     missing = [name for name in packages if not list(folder.glob(f"{name}_*.deb"))]
     if missing:
-        _say(f"fetching {len(missing)} packages")
+        say(f"fetching {len(missing)} packages")
         if subprocess.run(["apt-get", "download", *missing], cwd=folder, capture_output=True).returncode:
             subprocess.run(["apt-get", "update"], check=True, capture_output=True)
             subprocess.run(["apt-get", "download", *missing], cwd=folder, check=True, capture_output=True)
@@ -134,7 +135,7 @@ def fetch(packages: dict[str, str]) -> dict[str, Path]:
 def _read(archives: list[Path]) -> Iterator[list[str]]:
     with ProcessPoolExecutor(2) as pool:
         for archive, texts in zip(archives, pool.map(_distinct, archives), strict=True):
-            _say(f"{archive.name}: {len(texts):,} passages")
+            say(f"{archive.name}: {len(texts):,} passages")
             yield texts
 
 
@@ -162,7 +163,8 @@ def _split(domains: dict[str, list[str]]) -> tuple[list[str], list[str]]:
     return pool, targets
 
 
-def _embed(texts: list[str], path: Path) -> None:
+def embed_to(path: Path, texts: list[str]) -> None:
+    """Write the embeddings of texts, (n, 256) float32, as the embedder gives them; two processes."""
     blocks = [texts[start : start + _EMBEDDED_AT_ONCE] for start in range(0, len(texts), _EMBEDDED_AT_ONCE)]
     vectors = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(len(texts), 256))
     with ProcessPoolExecutor(2, initializer=_start_embedder) as pool:
@@ -171,7 +173,7 @@ def _embed(texts: list[str], path: Path) -> None:
             vectors[done : done + len(part)] = part
             done += len(part)
             if done % (50 * _EMBEDDED_AT_ONCE) == 0:
-                _say(f"{done:,} embedded")
+                say(f"{done:,} embedded")
     vectors.flush()
 
 
@@ -222,11 +224,11 @@ def _documentation_words() -> list[str]:
     return words
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _say(what: str) -> None:
+def say(what: str) -> None:
     print(what, file=sys.stderr, flush=True)
 
 

@@ -8,7 +8,7 @@ import io
 import re
 import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 SHORTEST, LONGEST = 120, 350  # characters of a passage
@@ -25,46 +25,56 @@ _LETTERS = re.compile(r"[A-Za-z ]")
 
 
 def package_passages(archive: Path) -> Iterator[str]:
-    """Passages of a Debian package, in the order of its files; nothing is installed or unpacked to disk."""
+    """Passages of a Debian package, in the order of its files."""
+    for name, content in package_files(archive, _wanted):
+        yield from file_passages(name, content)
+
+
+def package_files(archive: Path, wanted: Callable[[str], object]) -> Iterator[tuple[str, bytes]]:
+    """The wanted files of a Debian package, in its order, and what is in them; .gz and .dz are unpacked.
+
+    Nothing is installed or unpacked to disk.
+    """
     command = ["dpkg-deb", "--fsys-tarfile", str(archive)]
     with (
         subprocess.Popen(command, stdout=subprocess.PIPE) as process,
         tarfile.open(fileobj=process.stdout, mode="r|") as files,
     ):
         for member in files:
-            if member.isfile() and _wanted(member.name):
+            if member.isfile() and wanted(member.name):
                 stream = files.extractfile(member)
-                yield from file_passages(member.name, stream.read() if stream else b"")
+                content = stream.read() if stream else b""
+                if member.name.endswith((".gz", ".dz")):
+                    content = gzip.GzipFile(fileobj=io.BytesIO(content)).read()
+                yield member.name, content
     if process.returncode:
         raise OSError(f"dpkg-deb could not read {archive.name}")
 
 
-def file_passages(name: str, content: bytes) -> Iterator[str]:
+def file_passages(name: str, content: bytes, shortest: int = SHORTEST, longest: int = LONGEST) -> Iterator[str]:
     """Passages of one file; its name tells its kind."""
-    if name.endswith((".gz", ".dz")):
-        content = gzip.GzipFile(fileobj=io.BytesIO(content)).read()
     text = content.decode("utf-8", errors="ignore")
     if ".htm" in name or name.endswith(".page"):
         text = _BLOCK_TAG.sub("\n\n", _DROPPED.sub(" ", text))
         text = html.unescape(_TAG.sub("", text))
     paragraphs = _ENTRY.split(text) if ".dict" in name else _BLANK_LINES.split(text.replace("\n%\n", "\n\n"))
-    yield from passages(paragraphs)
+    yield from passages(paragraphs, shortest, longest)
 
 
-def passages(paragraphs: list[str]) -> Iterator[str]:
-    """Pieces of SHORTEST .. LONGEST characters: paragraphs joined when short, cut at sentence ends when long."""
+def passages(paragraphs: list[str], shortest: int, longest: int) -> Iterator[str]:
+    """Pieces of shortest .. longest characters: paragraphs joined when short, cut at sentence ends when long."""
     waiting = ""
     for paragraph in paragraphs:
         waiting = f"{waiting} {' '.join(paragraph.split())}".strip()
-        while len(waiting) > LONGEST:
-            ends = [match.start() for match in _SENTENCE_END.finditer(waiting, SHORTEST, LONGEST)]
-            cut = ends[-1] if ends else waiting.rfind(" ", SHORTEST, LONGEST)
-            cut = LONGEST if cut < 0 else cut
-            if _is_prose(waiting[:cut]):
+        while len(waiting) > longest:
+            ends = [match.start() for match in _SENTENCE_END.finditer(waiting, shortest, longest)]
+            cut = ends[-1] if ends else waiting.rfind(" ", shortest, longest)
+            cut = longest if cut < 0 else cut
+            if _is_prose(waiting[:cut], shortest // 10):
                 yield waiting[:cut]
             waiting = waiting[cut:].strip()
-        if len(waiting) >= SHORTEST:
-            if _is_prose(waiting):
+        if len(waiting) >= shortest:
+            if _is_prose(waiting, shortest // 10):
                 yield waiting
             waiting = ""
 
@@ -76,9 +86,9 @@ def _wanted(name: str) -> bool:
     return plain.endswith(_SUFFIXES) or ("/games/fortunes/" in plain and "." not in plain.rpartition("/")[2])
 
 
-def _is_prose(text: str) -> bool:
-    """Words, not tables, code or another script."""
-    if text.count(" ") < 12:
+def _is_prose(text: str, spaces: int) -> bool:
+    """At least so many spaces, and words: not tables, code or another script."""
+    if text.count(" ") < spaces:
         return False
     letters = len(_LETTERS.findall(text))
     return letters >= 0.75 * len(text) and sum(map(str.isascii, text)) >= 0.95 * len(text)

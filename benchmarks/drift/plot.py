@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.drawing import new_figure, save
 from benchmarks.drift.detectors import Found
 
 COLOURS = {1: "#2563a8", 20: "#d97706", 50: "#0f766e"}
@@ -13,12 +14,8 @@ COLOURS = {1: "#2563a8", 20: "#d97706", 50: "#0f766e"}
 
 def draw(path: Path, unchanged: dict[int, list[Found]], changed: dict[tuple[str, int], list[Found]], at: int) -> None:
     """Scores along the streams (the middle of the seeds, and from the lowest to the highest tenth)."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from PIL import Image
-
     names = list(dict.fromkeys(name for name, _ in changed))
-    figure = Figure(figsize=(11, 6.6), dpi=90, layout="constrained")
+    figure = new_figure(11, 6.6)
     panels = figure.subplots(2, 2).ravel()
     rows = [
         ("no change", unchanged),
@@ -44,6 +41,4 @@ def draw(path: Path, unchanged: dict[int, list[Found]], changed: dict[tuple[str,
         axes.set_ylabel("highest score of any signal", fontsize=9)
         axes.tick_params(labelsize=8)
     panels[0].legend(fontsize=8)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").quantize(96).save(path, optimize=True)
+    save(figure, path)

@@ -1,0 +1,50 @@
+"""Every claim about what a selection is worth: `python -m benchmarks.evidence [TABLE ...] [--quick] [--keep]`.
+
+Builds the corpora on first use, runs the seeds of each table two at a time, keeps every finished seed (a run that was
+stopped goes on where it was), and writes the tables with their figures and pictures to `benchmarks/results/evidence/`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from importlib import import_module
+from typing import Final
+
+from benchmarks.corpus import CACHE, say
+from benchmarks.evidence.corpora.page import write_corpora
+from benchmarks.evidence.page import write
+from benchmarks.evidence.table import Table, run_table
+from benchmarks.report import RESULTS
+
+CORPORA: Final = "corpora"
+TABLES: Final = ("ground_truth", "near_duplicates", "code_and_images", "number_of_targets", "published_settings")
+
+
+def main() -> int:
+    """Run the chosen tables."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.evidence", description=__doc__)
+    names = (CORPORA, *TABLES)
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"some of: {', '.join(names)} (default: all)")
+    parser.add_argument("--quick", action="store_true", help="two small seeds of a mix of no table: a smoke test")
+    parser.add_argument("--keep", action="store_true", help="take seeds that were finished before the code changed")
+    options = parser.parse_args()
+    unknown = sorted(set(options.tables) - set(names))
+    if unknown:
+        parser.error(f"unknown table: {', '.join(unknown)}; there are {', '.join(names)}")
+    folder = CACHE / "quick-results" / "evidence" if options.quick else RESULTS / "evidence"
+    for name in options.tables or names:
+        started = time.perf_counter()
+        if name == CORPORA:
+            print(write_corpora(folder))
+        else:
+            table: Table = import_module(f"benchmarks.evidence.{name}").TABLE
+            results = run_table(table, options.quick, options.keep)
+            print(write(folder, table, results, options.quick))
+        say(f"{name}: {time.perf_counter() - started:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
