@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tsds_stream.loader.errors import RevisionError
 from tsds_stream.loader.revisions import Revisions
 from tsds_stream.streams.kafka.encoding import decode_revision
 from tsds_stream.streams.kafka.errors import KafkaFailure
 from tsds_stream.streams.kafka.following import Reader, read_tail
+
+if TYPE_CHECKING:
+    from tsds_stream.streams.kafka.client import Record
 
 _LOOK_AGAIN: Final = 0.1  # seconds
 
@@ -22,10 +25,10 @@ def catch_up_with(reader: Reader, topic: str, revisions: Revisions, timeout: flo
     """
     newest = 0
 
-    def note(record: object) -> None:
+    def note(record: Record) -> None:
         nonlocal newest
         try:
-            told = decode_revision(getattr(record, "key", None), getattr(record, "value", None))
+            told = decode_revision(record.key, record.value)
         except ValueError:
             return  # of somebody else
         if told["set"] == revisions.target_set:
