@@ -14,6 +14,7 @@ from tsds_stream.engine.runs import runs
 from tsds_stream.engine.statistics import Statistics
 from tsds_stream.engine.target_set import TargetSet
 from tsds_stream.records import DeadLetter, Document
+from tsds_stream.streams.base import Withdrawal
 
 REASONS = {
     "non_finite": ("embedding", "the embedding holds a number that is not finite"),
@@ -38,16 +39,17 @@ class Intake:
         self._clock = clock
         self._statistics = statistics
         self.held: list[str] = []  # of the last batch, ids that a selector holds
+        self.withdrawn: list[Withdrawal] = []  # of the last batch
         self._event_time = any(one.config.ttl is not None for one in sets)
 
     def apply(self, batch: Prepared) -> list[DeadLetter]:
         """Apply a batch; what the selectors would not take."""
         in_order = not all(one.selector.calibrated for one in self._sets)
         letters: list[DeadLetter] = []
-        self.held = []
+        self.held, self.withdrawn = [], []
         for retracted, positions in runs(batch.documents, in_order=in_order):
             if retracted:
-                self._retract([batch.documents[i].id for i in positions])
+                self._retract([batch.documents[i] for i in positions])
             else:
                 documents, vectors = _part(batch, positions)
                 letters += self._add(documents, vectors)
@@ -91,7 +93,10 @@ class Intake:
             for i, reason in sorted(rejected.items())
         ]
 
-    def _retract(self, ids: list[str]) -> None:
+    def _retract(self, documents: list[Document]) -> None:
+        ids, now = [document.id for document in documents], self._clock.now()
+        times = (now if document.timestamp is None else min(document.timestamp, now) for document in documents)
+        self.withdrawn += map(Withdrawal, ids, times)
         unknown = len(ids)
         for one in self._sets:
             unknown = min(unknown, one.selector.remove(ids).unknown)

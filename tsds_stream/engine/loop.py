@@ -26,12 +26,13 @@ from tsds_stream.logs import Log
 from tsds_stream.records import DeadLetter, Json
 from tsds_stream.selection.blas import one_blas_thread
 from tsds_stream.selection.revision import Revision
-from tsds_stream.streams.base import Positions, Sink, Source, TopicSource, Trimming
+from tsds_stream.streams.base import Positions, Remembering, Sink, Source, TopicSource, Trimming, Withdrawal
 
 _LONGEST_WAIT = 0.1  # seconds in which a stop, a due revision or a changed target file is noticed
 _PROGRESS_INTERVAL = 0.25
 _MOST_WAITING = 16 * 2**20  # bytes of dead letters that wait for a revision; more do not wait
 _LETTER_OVERHEAD = 512  # bytes
+_WITHDRAWAL_OVERHEAD = 200
 
 
 @dataclass(slots=True)
@@ -82,7 +83,8 @@ class Loop:
         self._positions = parts.positions
         self._committed = parts.committed
         self._letters: list[DeadLetter] = []
-        self._letters_size = 0  # bytes, roughly
+        self._withdrawn: list[Withdrawal] = []
+        self._letters_size = 0  # bytes of both, roughly
         self._stale = True  # something happened since the last refresh
         self._told: set[str] = set()  # sets of which a revision was published in this run
         self._advised: set[tuple[str, str]] = set()  # (set, code) of what was told about a selection
@@ -160,6 +162,7 @@ class Loop:
                     began = self._clock.monotonic()
                     self._hold(batch.dead_letters)
                     self._hold(self._parts.intake.apply(batch))
+                    self._remember(self._parts.intake.withdrawn)
                     self._positions = batch.positions
                     self._stale = True
                     self._statistics.stages["select"].observe(self._clock.monotonic() - began)
@@ -199,6 +202,12 @@ class Loop:
             headers = sum(len(name) + len(data) for name, data in letter.headers)
             self._letters_size += len(letter.key or b"") + len(letter.value or b"") + headers + _LETTER_OVERHEAD
         self._letters += letters
+
+    def _remember(self, withdrawn: Sequence[Withdrawal]) -> None:
+        """Until the next commit, where the sink records it."""
+        if withdrawn and isinstance(self._parts.sink, Remembering):
+            self._withdrawn += withdrawn
+            self._letters_size += sum(len(one.id) + _WITHDRAWAL_OVERHEAD for one in withdrawn)
 
     def _calibrate(self, one: TargetSet) -> None:
         if not one.selector.calibrated and one.selector.sigma is not None:
@@ -249,7 +258,12 @@ class Loop:
         self._statistics.stages["refresh"].observe(refreshed - began)
         self._stale = False
         moved = positions != self._committed
-        if prospects or self._letters or (moved and (final or positions_too or self._positions_due.due)):
+        if (
+            prospects
+            or self._letters
+            or self._withdrawn
+            or (moved and (final or positions_too or self._positions_due.due))
+        ):
             self._commit(prospects, positions, final=final)
             self._statistics.stages["publish"].observe(self._clock.monotonic() - refreshed)
         elif self._positions_due.due:
@@ -271,6 +285,8 @@ class Loop:
         publications = [prospect.publication for _, prospect in prospects]
         began = self._clock.monotonic()
         try:
+            if isinstance(self._parts.sink, Remembering):
+                self._parts.sink.withdraw(self._withdrawn)
             self._parts.sink.commit(publications, self._letters, positions)
         except Exception:
             self._statistics.failed_commits += 1
@@ -286,7 +302,7 @@ class Loop:
                 told = {"reason": letter.reason, "detail": letter.detail, "source": letter.source}
                 self._log.warning("a record cannot be used", **told)
             self._statistics.dead_letters[letter.reason] += 1
-        self._letters = []
+        self._letters, self._withdrawn = [], []
         self._letters_size = 0
         self._committed = positions
         self._positions_due.done()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from tsds_stream.records import DeadLetter, Document, Json
 
@@ -108,6 +108,25 @@ class Publication:
     keys: list[bytes]  # of the points of `upserts`, in the same order
     removed: list[str]
     members: tuple[Sequence[str], Sequence[float], Sequence[float]]  # ids ascending, exact p, exact weights
+
+
+class Withdrawal(NamedTuple):
+    """A document that was retracted.
+
+    Attributes:
+        time: when the retraction was sent, as far as the stream tells, else when it was read; ms since the epoch.
+    """
+
+    id: str
+    time: int
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A sink that records for good which documents were retracted."""
+
+    def withdraw(self, withdrawals: Sequence[Withdrawal]) -> None:
+        """They are part of the next commit. To be called before each, also when there are none."""
 
 
 @runtime_checkable

@@ -17,7 +17,8 @@ from tsds_stream.durable import Disk, make_directories, sentence, temporary, wri
 from tsds_stream.lock import LockedError, WriterLock
 from tsds_stream.records import DeadLetter, Json
 from tsds_stream.sealed import DamagedFileError, seal, unseal
-from tsds_stream.streams.base import Committed, Positions, Publication, SinkError
+from tsds_stream.streams.appended import AppendedFile
+from tsds_stream.streams.base import Committed, Positions, Publication, SinkError, Withdrawal
 from tsds_stream.streams.compaction import Compaction
 from tsds_stream.streams.dead_letters import encode_dead_letter
 from tsds_stream.streams.layout import Layout
@@ -25,6 +26,7 @@ from tsds_stream.streams.revisions import StoredRevision
 from tsds_stream.streams.segments import RESTORE
 from tsds_stream.streams.selection_file import write_selection
 from tsds_stream.streams.set_writer import SetWriter
+from tsds_stream.streams.withdrawals import RECORDED, since_line, withdrawn_line
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +69,10 @@ class DirectorySink:
         self._disk = disk if disk is not None else Disk()
         self._sets: dict[str, SetWriter] = {}
         self._positions: Positions | None = None
-        self._dead_letters = 0  # committed bytes
+        self._dead_letters = AppendedFile(self._disk, self.layout.dead_letters)
+        self._withdrawals = AppendedFile(self._disk, self.layout.withdrawn)
+        self._withdrawn: list[Withdrawal] | None = None  # for the next commit; None: nobody told of any
+        self._recording = False  # what is committed says since when
         self._settled = False
         with self._explained("open the directory"):
             make_directories(self._disk, self.layout.root)
@@ -96,11 +101,14 @@ class DirectorySink:
                 if writer.state.record is not None:
                     committed.revisions[name] = writer.state.record
                     committed.members[name] = members
-            self._cut_dead_letters(commit["dead_letters"])
+            self._settle(commit)
             for writer in self._sets.values():
                 self._derive(writer)
         self._settled = True
         return committed
+
+    def withdraw(self, withdrawals: Sequence[Withdrawal]) -> None:
+        self._withdrawn = list(withdrawals)
 
     def commit(
         self, publications: Sequence[Publication], dead_letters: Sequence[DeadLetter], positions: Positions
@@ -117,14 +125,19 @@ class DirectorySink:
         self._settled = False
         with self._explained("publish a revision"):
             prepared = [(writer, writer.prepare(one)) for writer, one in [(self._set(p.name), p) for p in publications]]
-            length = self._append_dead_letters(dead_letters)
+            revisions = self._revisions() | {writer.name: one.state.revision for writer, one in prepared}
+            letters = self._dead_letters.append(b"".join(map(encode_dead_letter, dead_letters)))
+            lines = self._withdrawn_lines(revisions, [writer.name for writer, _ in prepared])
+            withdrawn = self._withdrawals.append(lines)
             files = [path for _, one in prepared for path in one.files]
             directories = [path for _, one in prepared for path in one.directories]
-            self._disk.sync_all([*files, self.layout.dead_letters] if dead_letters else files, directories)
-            revisions = {name: writer.state.revision for name, writer in self._sets.items() if writer.state.revision}
-            revisions |= {writer.name: one.state.revision for writer, one in prepared}
-            self._write_commit(revisions, positions, length)
-            self._positions, self._dead_letters = positions, length
+            files += [self.layout.dead_letters] if dead_letters else []
+            files += [self.layout.withdrawn] if lines else []
+            self._disk.sync_all(files, directories)
+            recording = self._withdrawn is not None
+            self._write_commit(revisions, positions, letters, withdrawn if recording else None)
+            self._positions, self._recording, self._withdrawn = positions, recording, None
+            self._dead_letters.length, self._withdrawals.length = letters, withdrawn
             for writer, one in prepared:
                 writer.accept(one.state)
                 self._derive(writer)
@@ -162,39 +175,45 @@ class DirectorySink:
         try:
             commit = unseal(path, RESTORE)
         except FileNotFoundError:
-            return {"positions": None, "revisions": {}, "dead_letters": 0}
+            return {"positions": None, "revisions": {}, "dead_letters": 0, RECORDED: 0}
         if commit.get("format") != FORMAT:
             what = f"has format {commit.get('format')}, and this version reads {FORMAT}"
             raise DamagedFileError(path, what, "Use the version of the program that wrote it.")
         return commit
 
-    def _write_commit(self, revisions: dict[str, int], positions: Positions | None, dead_letters: int) -> None:
+    def _write_commit(
+        self, revisions: dict[str, int], positions: Positions | None, dead_letters: int, withdrawn: int | None
+    ) -> None:
         content = {"format": FORMAT, "revisions": revisions, "dead_letters": dead_letters, "positions": positions}
+        if withdrawn is not None:
+            content[RECORDED] = withdrawn
         write_atomically(self._disk, self.layout.commit, seal(content))
 
-    def _append_dead_letters(self, letters: Sequence[DeadLetter]) -> int:
-        if not letters:
-            return self._dead_letters
-        lines = b"".join(map(encode_dead_letter, letters))
-        self._disk.append(self.layout.dead_letters, self._dead_letters, lines)
-        return self._dead_letters + len(lines)
+    def _withdrawn_lines(self, revisions: dict[str, int], published: Collection[str]) -> bytes:
+        """What withdrawn.jsonl grows by, if this commit records withdrawals at all."""
+        if self._withdrawn is None:
+            return b""
+        lines = b"" if self._recording else since_line(self._revisions())
+        if self._withdrawn:
+            # A set that publishes nothing now has no revision yet that knows of them.
+            first = {name: number + (name not in published) for name, number in revisions.items()}
+            lines += withdrawn_line(self._withdrawn, first)
+        return lines
 
-    def _cut_dead_letters(self, length: int) -> None:
-        """Cut the file to its committed length; one that was moved away while nothing ran begins anew."""
-        path = self.layout.dead_letters
-        found = path.stat().st_size if path.exists() else None
-        if found is None and length:
-            log.warning("%s was moved away; a new one is begun", path)
-            length = 0
-            revisions = {name: writer.state.revision for name, writer in self._sets.items() if writer.state.revision}
-            self._write_commit(revisions, self._positions, length)
-        elif found is not None and found < length:
-            remedy = "Restore it from a copy, or move it away to begin a new one."
-            raise DamagedFileError(path, f"has {found} bytes, and {length} were committed", remedy)
-        elif found is not None and found > length:
-            self._disk.truncate(path, length)
-            self._disk.sync(path)
-        self._dead_letters = length
+    def _settle(self, commit: Json) -> None:
+        """Cut files that grow to their committed lengths."""
+        self._withdrawn, path = None, self._withdrawals.path
+        if RECORDED in commit:
+            self._recording = self._withdrawals.settle(commit[RECORDED]) and self._withdrawals.length > 0
+        else:  # an older version, or a writer that knows of no retractions, was here
+            self._withdrawals.settle(path.read_bytes().rfind(b"\n") + 1 if path.exists() else 0)
+            self._recording = False
+        if not self._dead_letters.settle(commit["dead_letters"]):
+            recorded = self._withdrawals.length if self._recording else None
+            self._write_commit(self._revisions(), self._positions, 0, recorded)
+
+    def _revisions(self) -> dict[str, int]:
+        return {name: writer.state.revision for name, writer in self._sets.items() if writer.state.revision}
 
     @contextmanager
     def _explained(self, doing: str) -> Iterator[None]:

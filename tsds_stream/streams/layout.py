@@ -1,7 +1,8 @@
 """Where things are in a snapshot directory.
 
-commit.json                    what is committed: positions, last revision of each set, length of dead-letters.jsonl
+commit.json                    what is committed: positions, last revision of each set, lengths of the files that grow
 dead-letters.jsonl             records that could not be used
+withdrawn.jsonl                documents that were retracted, and when
 heartbeat.json                 when the publisher was last alive, and up to which positions
 writer.lock                    held by the one writer
 SET/LATEST                     the newest revision of the target set SET
@@ -36,6 +37,10 @@ class Layout:
     @property
     def dead_letters(self) -> Path:
         return self.root / "dead-letters.jsonl"
+
+    @property
+    def withdrawn(self) -> Path:
+        return self.root / "withdrawn.jsonl"
 
     @property
     def heartbeat(self) -> Path:
@@ -101,7 +106,9 @@ def checked_name(name: str) -> str:
     if not _NAME.fullmatch(name) or name in (".", ".."):
         raise ValueError(f"A target set cannot be named {name!r}: use letters, digits, _ . and -, at most 200 of them.")
     layout = Layout(Path())
-    taken = {path.name for path in (layout.commit, layout.dead_letters, layout.heartbeat, layout.lock)}
+    taken = {
+        path.name for path in (layout.commit, layout.dead_letters, layout.withdrawn, layout.heartbeat, layout.lock)
+    }
     if name.removesuffix(".tmp") in taken:
         raise ValueError(f"A target set cannot be named {name!r}: the directory has a file of this name.")
     return name
