@@ -93,9 +93,9 @@ def is_whole(line: bytes) -> bool:
     return line[:_HEAD] == _checksum(line[_HEAD:])
 
 
-def quoted(id: str) -> bytes:
-    """As an id stands in a line."""
-    return _json(id)
+def quoted(id: str) -> set[bytes]:
+    """As an id may stand in a line."""
+    return {_json(id), json.dumps(id).encode()}
 
 
 def _line(values: Sequence[object]) -> bytes:
