@@ -28,6 +28,7 @@ COMMANDS = {
     "export": "write a published selection, or what changed in it, as JSONL, Parquet or MDS",
     "inspect": "look into a published selection, compare revisions",
     "verify": "prove what was published: compute it again from the documents, and compare",
+    "served": "which documents a training run was served, when, under which revision",
     "produce": "send files to a topic of documents or of targets",
     "topics": "check the topics of Kafka against the configuration, or make the missing ones",
     "metrics": "print the reference of the metrics that a run exports",
@@ -227,6 +228,7 @@ _STATUS_OF_ERROR = {
     "DamagedRevisionError": ExitStatus.STATE,
     "TargetsError": ExitStatus.INPUT,
     "RecordError": ExitStatus.INPUT,
+    "LoaderError": ExitStatus.STATE,
 }
 
 
