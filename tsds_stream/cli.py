@@ -21,6 +21,7 @@ from tsds_stream.exit_status import CommandError, ExitStatus
 COMMANDS = {
     "demo": "see it work: real text, offline, in under a minute",
     "select": "the best documents of a corpus for a task, once",
+    "compare": "which way of selecting is best on your data, with intervals",
     "run": "the same, continuously: publish a revision whenever the selection changes",
     "status": "is the run healthy, what is the matter, what to do; as exit code too",
     "explain": "why a document is selected, or what it lacks",

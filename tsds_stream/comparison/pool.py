@@ -78,7 +78,7 @@ class Pool:
 
     @cached_property
     def _hashed_ids(self) -> UInt64:
-        return key_words([blake2b(name.encode(), digest_size=KEY_BYTES).digest() for name in self.ids])
+        return hashed(self.ids)
 
     def draws(self, seed: int, name: str) -> Float64:
         """(n,) float64 uniforms in (0, 1), each a function of seed, name and the document's id."""
@@ -154,6 +154,11 @@ class Targets:
     def norms(self) -> Float64:
         """(M,) float64 exact squared norms."""
         return squared_norms(self.vectors)
+
+
+def hashed(ids: Sequence[str]) -> UInt64:
+    """(n, 2) uint64: the first 16 bytes of blake2b of each id, as key words."""
+    return _key_words([blake2b(name.encode(), digest_size=KEY_BYTES).digest() for name in ids])
 
 
 def _key_words(keys: list[bytes]) -> UInt64:

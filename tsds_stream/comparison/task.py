@@ -72,6 +72,10 @@ class Task:
         neighbours = self.neighbours.within(every, rows)
         return replace(self, pool=self.pool.part(rows), neighbours=neighbours, _selectors={})
 
+    def afresh(self) -> Task:
+        """The same task without the selectors that were made for it: what a selection takes can be timed."""
+        return replace(self, _selectors={})
+
     def selector(self, config: SelectorConfig) -> Selector:
         """A selector that holds the pool and can show what `config` selects (`Selector.preview`)."""
         # Only `tv` counts all documents, and only from the first one on.

@@ -21,16 +21,16 @@ class Product:
     defaults: Mapping[str, object] = field(default_factory=dict)
     needs_texts: bool = False
 
-    def config(self, task: Task) -> SelectorConfig:
+    def changed(self, config: SelectorConfig) -> SelectorConfig:
         """The settings with which the documents are selected."""
-        given = task.config.model_dump()
+        given = config.model_dump()
         blank = SelectorConfig().model_dump()
         unset = {name: value for name, value in self.defaults.items() if given[name] == blank[name]}
         return SelectorConfig(**{**given, **unset, **self.changes})
 
     def select(self, task: Task) -> Int64:
         """See `Method.select`; ascending rows."""
-        return chosen(task, self.config(task))
+        return chosen(task, self.changed(task.config))
 
 
 @dataclass(frozen=True)
