@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, inf, isfinite, lgamma, log, log1p, sqrt
+from math import exp, inf, isfinite, lgamma, log, log1p, pi, sqrt
 from statistics import fmean, stdev
 from typing import Final
 
 _TERMS: Final = 100_000
 _SMALL: Final = 1e-300
+_SERIES_FROM: Final = 1000.0  # the next term is 1 / (640 a^5)
 
 
 @dataclass(frozen=True)
@@ -77,20 +78,27 @@ def _upper_tail(t: float, degrees: float) -> float:
     """P(T > t) for t >= 0: half of I_x(degrees/2, 1/2) at x = degrees / (degrees + t²)."""
     # Both forms of the ratio lose no digits: x near 1 for small t, t² overflowing for large t.
     square = (t / sqrt(degrees)) ** 2 if t < 1e150 else inf
-    return 0.5 * _incomplete_beta(degrees / 2, 0.5, -log1p(square), square / (1 + square) if square < inf else 1.0)
+    return 0.5 * _incomplete_beta(degrees / 2, -log1p(square), square / (1 + square) if square < inf else 1.0)
 
 
-def _incomplete_beta(a: float, b: float, log_x: float, y: float) -> float:
-    """I_x(a, b) from log x and y = 1 - x, by the continued fraction where it converges fast (DLMF 8.17.22)."""
+def _incomplete_beta(a: float, log_x: float, y: float) -> float:
+    """I_x(a, 1/2) from log x and y = 1 - x, by the continued fraction where it converges fast (DLMF 8.17.22)."""
     if y == 0:
         return 1.0
     if log_x == -inf:
         return 0.0
     x = exp(log_x)
-    front = exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log_x + b * log(y))
-    if x < (a + 1) / (a + b + 2):
-        return front * _fraction(a, b, x) / a
-    return 1.0 - front * _fraction(b, a, y) / b
+    front = exp(_log_gamma_ratio(a) - 0.5 * log(pi) + a * log_x + 0.5 * log(y))
+    if x < (a + 1) / (a + 2.5):
+        return front * _fraction(a, 0.5, x) / a
+    return 1.0 - 2.0 * front * _fraction(0.5, a, y)
+
+
+def _log_gamma_ratio(a: float) -> float:
+    """log of gamma(a + 1/2) / gamma(a); by its series where the difference would cancel."""
+    if a < _SERIES_FROM:
+        return lgamma(a + 0.5) - lgamma(a)
+    return 0.5 * log(a) - 1 / (8 * a) + 1 / (192 * a**3)
 
 
 def _fraction(a: float, b: float, x: float) -> float:

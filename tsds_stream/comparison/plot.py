@@ -14,6 +14,7 @@ from tsds_stream.comparison.verdict import verdicts
 HOW: Final = "pip install 'tsds-stream[plots]'"
 _COLOURS: Final = {"worse": "#b3423a", "better": "#2e7d4f", "open": "#8a8f98", "same": "#8a8f98", "one seed": "#8a8f98"}
 _REFERENCE: Final = "#2563a8"
+_FAR: Final = 60.0  # percent; an axis that goes further is logarithmic
 
 
 def can_draw() -> bool:
@@ -35,6 +36,14 @@ def draw(comparison: Comparison, path: Path) -> None:
     for place, (name, colour) in enumerate(zip(names, colours, strict=True)):
         if name in found:
             _interval(first, found[name].difference, place, colour)
+    furthest = max(
+        (abs(edge) for name in names if name in found for edge in _ends(found[name].difference)), default=0.0
+    )
+    if furthest > _FAR:  # one hopeless method must not flatten the others
+        first.set_xscale("symlog", linthresh=10, linscale=1.5)
+        ticks = [tick for tick in (-50, -20, -10, -5, 0, 5, 10, 20, 50, 100, 200, 500, 1000) if abs(tick) <= furthest]
+        first.set_xticks(ticks, [f"{tick:+d}" if tick else "0" for tick in ticks])
+        first.minorticks_off()
     first.axvline(0.0, color=_REFERENCE, linewidth=1)
     first.set_yticks(range(len(names)), names)
     measure = "perplexity" if comparison.has_texts else "transport cost"
@@ -65,7 +74,12 @@ def draw(comparison: Comparison, path: Path) -> None:
 
 
 def _interval(axes: Any, difference: Interval, place: int, colour: str) -> None:
-    if difference.low is not None and difference.high is not None:
-        ends = [100 * expm1(difference.low), 100 * expm1(difference.high)]
-        axes.plot(ends, [place, place], color=colour, linewidth=2)
+    axes.plot(_ends(difference), [place, place], color=colour, linewidth=2)
     axes.plot([100 * expm1(difference.mean)], [place], "o", color=colour, markersize=5)
+
+
+def _ends(difference: Interval) -> list[float]:
+    """Both ends in percent; the mean where there is no interval."""
+    mean = difference.mean
+    low, high = (mean if end is None else end for end in (difference.low, difference.high))
+    return [100 * expm1(low), 100 * expm1(high)]
