@@ -83,7 +83,7 @@ def test_a_copy_that_is_dropped_without_being_closed_ends_its_thread(topics: Top
     before = threading.active_count()
     copy_of(topics, tmp_path).latest()
     gc.collect()
-    eventually(lambda: threading.active_count() == before)
+    eventually(lambda: threading.active_count() <= before)  # others may end meanwhile
 
 
 def test_two_target_sets_and_two_readers_share_a_cache(topics: Topics, tmp_path: Path) -> None:

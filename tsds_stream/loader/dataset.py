@@ -131,8 +131,8 @@ class SelectedDataset(IterableDataset):  # type: ignore[misc]
         share = self._share
         if share is None or (share.revision, share.epoch) != (self.revision, self.epoch):
             share = self._share = Share(self.documents, self.epoch, self.ordering, self.shard)
-        place = int(share.places(i % len(self), 1)[0])
-        return self.reader.read((share.revision, share.epoch, [place]))[0]
+        place = share.places(i % len(self), 1)
+        return self.reader.read_at(share.revision, share.epoch, place)[0]
 
     def set_epoch(self, epoch: int) -> None:
         """Serve this epoch from the next iteration on; with follow='epoch', the newest revision. All ranks call it."""
@@ -229,8 +229,8 @@ class SelectedDataset(IterableDataset):  # type: ignore[misc]
                 share = self._serving = share.next_epoch(documents)
 
     def _read(self, share: Share, places: NDArray[np.int64]) -> Iterator[Json]:
-        for place in places.tolist():
-            yield self.reader.read((share.revision, share.epoch, [place]))[0]
+        for k in range(len(places)):
+            yield self.reader.read_at(share.revision, share.epoch, places[k : k + 1])[0]
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy for a worker; there, nobody is asked for newer revisions."""

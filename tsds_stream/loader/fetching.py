@@ -5,8 +5,10 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import get_worker_info
 
 from tsds_stream.loader.reading import Archive, Documents, LoaderError
@@ -16,19 +18,10 @@ SERVED: Final = "served"  # field of a served document: under which revision, in
 _AT_HAND: Final = 2  # revisions that stay open: while one gives way to the next, batches come from both
 
 
-class Request(NamedTuple):
-    """A batch to be read."""
-
-    revision: int
-    epoch: int
-    places: list[int]
-
-
-class Fetched(NamedTuple):
-    """A batch that was read, and the ids in it."""
-
-    ids: list[str]
-    batch: Any
+# Plain tuples are what costs least between processes.
+Request = tuple[int, int, list[int]]  # a batch to be read: revision, epoch, places
+Message = tuple[int, int, bytes]  # the same, with the places as int64
+Fetched = tuple[list[str], Any]  # a batch that was read: its ids, if they are wanted, and what `collate` made of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,29 +63,37 @@ class Reader:
     def read(self, request: Request) -> list[Json]:
         """The documents of a batch, with what tells where they come from."""
         revision, epoch, places = request
-        documents, found = self.documents(revision), []
-        for place in places:
-            document = documents[place]
+        return self.read_at(revision, epoch, np.array(places, np.int64))
+
+    def read_at(self, revision: int, epoch: int, places: NDArray[np.int64]) -> list[Json]:
+        """The documents at (k,) places, as `read`."""
+        documents = self.documents(revision).read(places)
+        for place, document in zip(places.tolist(), documents, strict=True):
             document[SERVED] = {"revision": revision, "epoch": epoch, "place": place}
-            found.append(document)
-        return found
+        return documents
 
 
 class Fetcher:
-    """What a DataLoader takes for its data set: asked for a whole batch, it gives the whole batch.
+    """What a DataLoader takes for its data set: asked for several batches, it gives the batches.
 
     Args:
         reader: of documents.
         collate: makes of a list of documents what is to be yielded.
+        ids: whether anybody wants to know them.
     """
 
-    def __init__(self, reader: Reader, collate: Callable[[list[Json]], Any] | None) -> None:
-        self._reader, self._collate = reader, collate
+    def __init__(self, reader: Reader, collate: Callable[[list[Json]], Any] | None, ids: bool = True) -> None:
+        self._reader, self._collate, self._ids = reader, collate, ids
 
-    def __getitems__(self, request: Request) -> Fetched | Failed:
+    def __getitems__(self, requests: list[Message]) -> list[Fetched | Failed]:
+        return [self.fetch(request) for request in requests]
+
+    def fetch(self, request: Message) -> Fetched | Failed:
+        """One batch."""
+        revision, epoch, places = request
         try:
-            documents = self._reader.read(request)
+            documents = self._reader.read_at(revision, epoch, np.frombuffer(places, np.int64))
         except LoaderError as error:
             return Failed(error)
-        ids = [document["id"] for document in documents]
-        return Fetched(ids, documents if self._collate is None else self._collate(documents))
+        ids = [document["id"] for document in documents] if self._ids else []
+        return ids, documents if self._collate is None else self._collate(documents)

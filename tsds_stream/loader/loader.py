@@ -7,40 +7,46 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
 from torch.utils.data import DataLoader
 
+from tsds_stream.loader.composite import Composite
+from tsds_stream.loader.composite_loader import CompositeLoader
 from tsds_stream.loader.dataset import SelectedDataset
-from tsds_stream.loader.fetching import Failed, Fetcher, Request
+from tsds_stream.loader.fetching import Failed, Fetcher, Message
 from tsds_stream.loader.following import check_agreement, opened
 from tsds_stream.loader.planning import Course, Plan, Planned
 from tsds_stream.loader.reading import Documents, LoaderError
 from tsds_stream.loader.served_log import ServedLog
 from tsds_stream.loader.served_writer import ServedWriter
 from tsds_stream.loader.sharding import Shard
-from tsds_stream.loader.state import Cursor, LoaderState, check_digest, check_ordering, digest_of_order
+from tsds_stream.loader.state import Cursor, LoaderState, check_digest, check_ordering, cursor_as_json, digest_of_order
 from tsds_stream.records import Json
 
 WEEK: Final = 7 * 86_400.0
+_TOGETHER: Final = 2  # batches that a worker is asked for at a time: a message costs as much as a small batch
 Collate = Callable[[list[Json]], Any]
 
 
 class SelectedLoader:
-    """Serves batches of a `SelectedDataset`: `for batch in loader` is one epoch, or never ends when that repeats.
+    """Serves batches of a `SelectedDataset`, a `Mixture` or a `Packed`, and tells at any moment where it stands.
 
-    A batch is a list of documents as dictionaries, or what `collate_fn` makes of one. Documents carry
-    `served: {revision, epoch, place}`. Batches are planned in the main process and read in the workers; `state_dict()`
-    tells where the last batch that was *yielded* ends, at no cost, at any moment. A state goes on at the next batch
-    with any number of workers, and with any number of ranks if the documents per step of all of them stay as many.
+    `for batch in loader` is one epoch, or never ends when the data set repeats. A batch is a list of documents as
+    dictionaries, or what `collate_fn` makes of one; of a `Packed`, a dictionary of tensors. Documents carry
+    `served: {revision, epoch, place}`. `state_dict()` tells where the last batch that was *yielded* ends, at hardly any
+    cost. A state goes on at the next batch with any number of workers, and, of a `SelectedDataset`, with any number of
+    ranks if the documents per step of all of them stay as many; of the others, every rank has a state of its own.
     Iterating again goes on, too: after an early `break` with the next batch, after the end with the next epoch.
 
     Args:
         dataset: what to serve, in which order, to which rank.
-        batch_size: documents per batch of this rank.
+        batch_size: documents, or packed sequences, per batch of this rank.
         num_workers: processes that read; 0 reads in this one.
-        collate_fn: called with the list of documents, in the worker; can be pickled where workers are spawned.
+        collate_fn: called with the list of documents, in the worker, and can be pickled where workers are spawned; with
+            that of a mixture, or of packed sequences, in this process.
         drop_last: leave out the end of an epoch that does not fill a batch on every rank.
         prefetch_factor: batches that each worker reads ahead.
         pin_memory, multiprocessing_context, worker_init_fn: as of torch's `DataLoader`.
@@ -49,13 +55,13 @@ class SelectedLoader:
         checkpoint_lease: seconds that the revisions in a state are kept from being deleted, from when it was taken.
 
     Raises:
-        LoaderError: ranks that have no means to agree follow a selection; or the served log has a writer, or cannot be
-            written.
+        LoaderError: ranks that have no means to agree follow a selection, or would end at different steps; or the
+            served log has a writer, or cannot be written.
     """
 
     def __init__(
         self,
-        dataset: SelectedDataset,
+        dataset: SelectedDataset | Composite,
         batch_size: int = 32,
         num_workers: int = 0,
         *,
@@ -70,9 +76,98 @@ class SelectedLoader:
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+        shard = dataset.mixture.shard if isinstance(dataset, Composite) else dataset.shard
+        settings: Json = {
+            "collate_fn": collate_fn,
+            "drop_last": drop_last,
+            "prefetch_factor": prefetch_factor,
+            "pin_memory": pin_memory,
+            "multiprocessing_context": multiprocessing_context,
+            "worker_init_fn": worker_init_fn,
+            "served": _log_of(served, shard),
+            "checkpoint_lease": checkpoint_lease,
+        }
+        self._serving: CompositeLoader | RevisionLoader
+        if isinstance(dataset, Composite):
+            self._serving = CompositeLoader(dataset, batch_size, num_workers, **settings)
+        else:
+            self._serving = RevisionLoader(dataset, batch_size, num_workers, **settings)
+
+    @property
+    def epoch(self) -> int:
+        """How many orders were begun before the one that is being served; of a mixture, how often it has ended."""
+        return self._serving.cursor.epoch
+
+    @property
+    def step(self) -> int:
+        """How many batches were yielded since the beginning of the run, over all restarts."""
+        return self._serving.cursor.step
+
+    @property
+    def revision(self) -> int:
+        """The number of the revision that is being served; of a mixture, that of its first selection."""
+        return self._serving.cursor.revision
+
+    def __len__(self) -> int:
+        """How many batches there are left in this epoch, if no other revision is taken up.
+
+        Raises:
+            TypeError: that is not known, as of a mixture, or of a data set that repeats.
+        """
+        return len(self._serving)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._serving)
+
+    def state_dict(self) -> Json:
+        """Where the last batch that was yielded ends: plain numbers and short texts, for JSON or a torch checkpoint."""
+        return self._serving.state_dict()
+
+    def load_state_dict(self, state: Json) -> None:
+        """Go on where a state was taken; the next iteration begins there, and one that is running ends with an error.
+
+        Raises:
+            LoaderError: the state is of another dataset, or of ranks whose batches have another size together; or its
+                revision is gone, or damaged.
+        """
+        self._serving.load_state_dict(state)
+
+    def advance(self) -> int:
+        """Take up the newest revision with the next batch; all ranks call this after the same step.
+
+        Returns:
+            The number of the revision that is served from now on.
+        """
+        return self._serving.advance()
+
+    def close(self) -> None:
+        """End the workers and let go of the served log; iterating again starts new ones, and goes on with it."""
+        self._serving.close()
+
+
+class RevisionLoader:
+    """What `SelectedLoader` is for a `SelectedDataset`; its arguments are described there.
+
+    Batches are planned in the main process and read in the workers.
+    """
+
+    def __init__(
+        self,
+        dataset: SelectedDataset,
+        batch_size: int,
+        num_workers: int,
+        *,
+        collate_fn: Collate | None,
+        drop_last: bool,
+        prefetch_factor: int,
+        pin_memory: bool,
+        multiprocessing_context: Any,
+        worker_init_fn: Callable[[int], None] | None,
+        served: ServedLog | None,
+        checkpoint_lease: float,
+    ) -> None:
         dataset.check_following()
-        self._dataset, self._lease = dataset, checkpoint_lease
-        self._served = _log_of(served, dataset.shard)
+        self._dataset, self._served, self._lease = dataset, served, checkpoint_lease
         self._course = Course(
             dataset.ordering, dataset.shard, dataset.following, batch_size, dataset.repeat, drop_last, num_workers
         )
@@ -80,20 +175,23 @@ class SelectedLoader:
         self._cursor = Cursor(dataset.revision, dataset.epoch)
         self._decisions: dict[int, int] = {}
         self._documents: Documents | None = None  # of the last batch: its revision is in use until the next one comes
+        self._fixed: tuple[Documents, Json] | None = None  # the state, of which a few numbers change within a revision
         self._run = uuid.uuid4().hex[:12]
         self._held: dict[int, float] = {}
         self._turn = 0  # iterations begun; only the last one goes on
         self._stale = False  # the running iteration has to be planned anew
-        self._requests = _Requests()
+        together = min(prefetch_factor, _TOGETHER) if num_workers else 1
+        self._requests = _Requests(together)
         self._open = partial(opened, dataset.archive, timeout=dataset.timeout)
+        self._fetcher = Fetcher(dataset.reader, collate_fn, ids=self._served is not None)
         self._torch = DataLoader(
-            Fetcher(dataset.reader, collate_fn),
+            self._fetcher,
             batch_sampler=self._requests,
             num_workers=num_workers,
             collate_fn=_as_it_is,
             pin_memory=pin_memory,
             timeout=dataset.timeout if num_workers else 0,
-            prefetch_factor=prefetch_factor if num_workers else None,
+            prefetch_factor=-(-prefetch_factor // together) if num_workers else None,
             persistent_workers=num_workers > 0,
             multiprocessing_context=multiprocessing_context if num_workers else None,
             worker_init_fn=worker_init_fn,
@@ -101,22 +199,11 @@ class SelectedLoader:
         self._batches: Iterator[Any] = iter(())
 
     @property
-    def epoch(self) -> int:
-        """How many orders were begun before the one that is being served."""
-        return self._cursor.epoch
-
-    @property
-    def step(self) -> int:
-        """How many batches were yielded since the beginning of the run, over all restarts."""
-        return self._cursor.step
-
-    @property
-    def revision(self) -> int:
-        """The number of the revision that is being served."""
-        return self._cursor.revision
+    def cursor(self) -> Cursor:
+        """Where the last batch that was yielded ends."""
+        return self._cursor
 
     def __len__(self) -> int:
-        """How many batches there are left in this epoch, if no other revision is taken up. A repeating one has none."""
         if self._course.repeat:
             raise TypeError("a loader that repeats has no length")
         return self._planned_from_here().batches()
@@ -127,25 +214,20 @@ class SelectedLoader:
         return self._yielded(self._turn)
 
     def state_dict(self) -> Json:
-        """Where the last batch that was yielded ends: plain numbers and short texts, for JSON or a torch checkpoint."""
         if self._served is not None:
             self._served.sync()
         cursor = self._cursor
         if self._documents is None or self._documents.number != cursor.revision:
             self._documents = self._open(cursor.revision)
-        digest = digest_of_order(self._documents, self._course.ordering)
         decisions = {step: number for step, number in self._decisions.items() if step >= cursor.step}
         self._hold({cursor.revision, *decisions.values()})
-        ordering, global_batch = self._course.ordering, self._course.global_batch
-        return LoaderState(cursor, ordering, global_batch, digest, self._run, decisions).as_json()
+        if self._fixed is None or self._fixed[0] is not self._documents:
+            course, digest = self._course, digest_of_order(self._documents, self._course.ordering)
+            state = LoaderState(cursor, course.ordering, course.global_batch, digest, self._run)
+            self._fixed = self._documents, state.as_json()
+        return {**self._fixed[1], **cursor_as_json(cursor, decisions)}
 
     def load_state_dict(self, state: Json) -> None:
-        """Go on where a state was taken; the next iteration begins there, and one that is running ends with an error.
-
-        Raises:
-            LoaderError: the state is of another dataset, or of ranks whose batches have another size together; or its
-                revision is gone, or damaged.
-        """
         loaded = LoaderState.of(state)
         check_ordering(loaded.ordering, self._course.ordering)
         if loaded.global_batch != self._course.global_batch:
@@ -157,15 +239,10 @@ class SelectedLoader:
         documents = self._dataset.archive.at(loaded.cursor.revision)
         check_digest(loaded.digest, documents, self._course.ordering)
         self._cursor, self._decisions, self._run = loaded.cursor, dict(loaded.decisions), loaded.run
-        self._documents, self._held = documents, {}
+        self._documents, self._fixed, self._held = documents, None, {}
         self._turn += 1
 
     def advance(self) -> int:
-        """Take up the newest revision with the next batch; all ranks call this after the same step.
-
-        Returns:
-            The number of the revision that is served from now on.
-        """
         newest = self._dataset.decide(self._cursor.step)
         if newest > self._cursor.revision:
             cursor = self._cursor
@@ -176,7 +253,6 @@ class SelectedLoader:
         return self._cursor.revision
 
     def close(self) -> None:
-        """End the workers and let go of the served log; iterating again starts new ones, and goes on with it."""
         self._turn += 1
         self._batches, self._torch._iterator = iter(()), None
         self._requests.ahead.clear()
@@ -206,10 +282,13 @@ class SelectedLoader:
             }
             check_agreement(self._dataset.coordination.gather(facts))
         self._stale = False
+        self._dataset.reader.let_go(self._cursor.revision)
         if self._served is not None:
             self._served.begin(self._cursor.step)
         self._requests.begin(self._planned_from_here())
-        self._batches = iter(self._torch)
+        torch_is_needed = self._course.workers or self._torch.pin_memory
+        several = self._torch if torch_is_needed else map(self._fetcher.__getitems__, self._requests)
+        self._batches = chain.from_iterable(several)
 
     def _planned_from_here(self) -> Plan:
         ask, check = self._dataset.decide, self._dataset.staleness.check
@@ -229,14 +308,18 @@ class SelectedLoader:
                 self.close()
                 raise fetched.error
             planned = self._requests.ahead.popleft()
+            ids, batch = fetched
             if self._served is not None:
                 now, source = time.time_ns() // 1_000_000, self._dataset.archive.target_set
                 step, number = planned.after.step - 1, planned.documents.number
-                self._served.write(step, now, source, number, planned.epoch, fetched.ids)
-            self._cursor, self._documents = planned.after, planned.documents
-            self._dataset.reader.let_go(self._cursor.revision)
-            self._decisions.pop(planned.after.step - 1, None)
-            yield fetched.batch
+                self._served.write(step, now, source, number, planned.epoch, ids)
+            self._cursor = planned.after
+            if planned.documents is not self._documents:
+                self._documents = planned.documents
+                self._dataset.reader.let_go(self._cursor.revision)
+            if self._decisions:
+                self._decisions.pop(self._cursor.step - 1, None)
+            yield batch
         error = self._requests.error
         if error is not None:
             self.close()
@@ -257,12 +340,16 @@ class _Requests:
 
     It knows nothing of the loader. Workers are not ended in good order where a cycle of references holds their queues.
 
+    Args:
+        together: how many batches a worker is asked for at a time.
+
     Attributes:
         ahead: what was planned and is not served yet.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, together: int) -> None:
         self.ahead: deque[Planned] = deque()
+        self._together = together
         self._plan: Plan | None = None
 
     @property
@@ -274,10 +361,11 @@ class _Requests:
         self._plan = plan
         self.ahead.clear()
 
-    def __iter__(self) -> Iterator[Request]:
-        for planned in self._plan or ():
-            self.ahead.append(planned)
-            yield Request(planned.documents.number, planned.epoch, planned.places.tolist())
+    def __iter__(self) -> Iterator[list[Message]]:
+        plan = iter(self._plan or ())
+        while several := list(islice(plan, self._together)):
+            self.ahead.extend(several)
+            yield [(planned.documents.number, planned.epoch, planned.places.tobytes()) for planned in several]
 
 
 def _log_of(served: str | Path | ServedLog | None, shard: Shard) -> ServedLog | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from tsds_stream.loader.reading import Documents, LoaderError
 from tsds_stream.loader.sharding import Shard
 from tsds_stream.loader.state import Cursor
 
-_BLOCK: Final = 4096  # positions whose places are computed at a time
+_BLOCK: Final = 16384  # positions whose places are computed at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,7 @@ class Course:
         return self.batch_size * self.shard.world_size
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(NamedTuple):
     """One batch of this rank.
 
     Attributes:
@@ -56,8 +55,9 @@ class Phase:
 
     def __init__(self, documents: Documents, epoch: int, course: Course) -> None:
         course.shard.check(documents, course.workers)
-        self.documents, self.epoch = documents, epoch
+        self.documents, self.revision, self.epoch = documents, documents.number, epoch
         self._length, self._course = len(documents), course
+        self._each, self._whole, self._ranks = course.batch_size, course.global_batch, course.shard.world_size
         self._order = course.ordering.of(documents, epoch)
         self._first, self._block = 0, np.empty(0, np.int64)
         if not self.count(0):
@@ -69,9 +69,11 @@ class Phase:
     def count(self, position: int) -> int:
         """How many documents the next batch of each rank holds; 0 at the end."""
         left = self._length - position
-        if left <= 0 or (self._course.drop_last and left < self._course.global_batch):
+        if left >= self._whole:
+            return self._each
+        if left <= 0 or self._course.drop_last:
             return 0
-        return min(self._course.batch_size, self._course.shard.share(left))
+        return min(self._each, self._course.shard.share(left))
 
     def batches(self, position: int) -> int:
         """How many batches each rank still serves."""
@@ -82,8 +84,7 @@ class Phase:
 
     def places(self, position: int, count: int) -> NDArray[np.int64]:
         """(count,) int64 places of this rank's documents, the global batch beginning at this position."""
-        ranks = self._course.shard.world_size
-        start, off = divmod(position - self._first, ranks)
+        start, off = divmod(position - self._first, self._ranks)
         if off or start < 0 or start + count > len(self._block):
             left = self._course.shard.share(self._length - position)
             positions = self._course.shard.positions(position, max(count, min(_BLOCK, left)))
@@ -147,17 +148,15 @@ class Plan:
             if not self._course.repeat:
                 return None
             cursor = self._cursor = cursor.next_epoch()
-        cursor = self._cursor = self._followed(cursor)
-        phase = self._opened()
-        count = phase.count(cursor.position)
-        places = phase.places(cursor.position, count)
-        position = cursor.position + count * self._course.shard.world_size
-        self._cursor = Cursor(cursor.revision, cursor.epoch, position, cursor.step + 1)
-        return Planned(phase.documents, cursor.epoch, places, self._cursor)
+        if self._course.following.asks(cursor.step, cursor.position):
+            cursor = self._cursor = self._followed(cursor)
+        phase, (revision, epoch, position, step) = self._opened(), cursor
+        count = phase.count(position)
+        places = phase.places(position, count)
+        self._cursor = Cursor(revision, epoch, position + count * self._course.shard.world_size, step + 1)
+        return Planned(phase.documents, epoch, places, self._cursor)
 
     def _followed(self, cursor: Cursor) -> Cursor:
-        if not self._course.following.asks(cursor.step, cursor.position):
-            return cursor
         if cursor.step not in self._decisions:
             self._decisions[cursor.step] = self._ask(cursor.step)
         revision = self._decisions[cursor.step]
@@ -169,6 +168,6 @@ class Plan:
 
     def _opened(self) -> Phase:
         cursor, phase = self._cursor, self._phase
-        if phase is None or (phase.documents.number, phase.epoch) != (cursor.revision, cursor.epoch):
+        if phase is None or phase.epoch != cursor.epoch or phase.revision != cursor.revision:
             phase = self._phase = Phase(self._open(cursor.revision), cursor.epoch, self._course)
         return phase

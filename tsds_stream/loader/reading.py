@@ -32,6 +32,9 @@ class Documents(Protocol):
 
     def __getitem__(self, i: int, /) -> Json: ...
 
+    def read(self, places: NDArray[np.int64], /) -> list[Json]:
+        """The documents at (k,) places, in this order."""
+
 
 class Archive(Protocol):
     """Where the revisions of one target set are. Can be pickled; a copy in another process only reads."""

@@ -40,10 +40,7 @@ class Revision(Sequence[Json]):
     def __init__(self, revisions: Revisions, stored: StoredRevision) -> None:
         self._revisions = revisions
         self._stored = stored
-
-    @property
-    def number(self) -> int:
-        return self._stored.number
+        self.number = stored.number
 
     @property
     def target_set(self) -> str:
@@ -95,6 +92,13 @@ class Revision(Sequence[Json]):
 
     def __iter__(self) -> Iterator[Json]:
         return (self[i] for i in range(len(self)))
+
+    def read(self, places: Sequence[int] | NDArray[np.int64]) -> list[Json]:
+        """The documents at (k,) places, in this order: as one by one, and faster. Raises as for one of them."""
+        try:
+            return self._stored.read(np.asarray(places, np.int64))
+        except _DAMAGE as error:
+            raise self._explained(error) from error
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Revisions.at, (self._revisions, self.number)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from tsds_stream.loader.order import Ordering
 from tsds_stream.loader.reading import Documents, LoaderError
@@ -14,8 +14,7 @@ from tsds_stream.streams.manifest import is_derived
 FORMAT: Final = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(NamedTuple):
     """A place in the sequence of batches.
 
     Attributes:
@@ -57,11 +56,7 @@ class LoaderState:
     def as_json(self) -> Json:
         return {
             "format": FORMAT,
-            "revision": self.cursor.revision,
-            "epoch": self.cursor.epoch,
-            "position": self.cursor.position,
-            "step": self.cursor.step,
-            "decisions": [[step, revision] for step, revision in sorted(self.decisions.items())],
+            **cursor_as_json(self.cursor, self.decisions),
             "global_batch": self.global_batch,
             "digest": self.digest,
             "run": self.run,
@@ -83,6 +78,17 @@ class LoaderState:
             return cls(cursor, ordering, int(state["global_batch"]), str(state["digest"]), str(state["run"]), decisions)
         except (KeyError, TypeError, ValueError) as error:
             raise LoaderError(f"This is not the state of a SelectedLoader: {type(error).__name__}: {error}.") from None
+
+
+def cursor_as_json(cursor: Cursor, decisions: Mapping[int, int]) -> Json:
+    """What of a state changes from batch to batch."""
+    return {
+        "revision": cursor.revision,
+        "epoch": cursor.epoch,
+        "position": cursor.position,
+        "step": cursor.step,
+        "decisions": [[step, revision] for step, revision in sorted(decisions.items())],
+    }
 
 
 def ordering_as_json(ordering: Ordering) -> Json:

@@ -18,6 +18,9 @@ class OpenSegments:
     What is open stays readable when its file is deleted. Beyond `at_once` segments, one is closed for each that is
     opened.
 
+    Attributes:
+        ready: those that are open, with an index that was compared. For a loop that asks for many rows.
+
     Args:
         layout: of the target set.
         infos: what the manifest says of the segments.
@@ -32,6 +35,7 @@ class OpenSegments:
         self._infos = {info.number: info for info in infos}
         self._at_once = at_once
         self._sound: set[int] = set()
+        self.ready: dict[int, Segment] = {}
         for info in infos[at_once:]:
             check_file(layout.lines(info.number), info.data_bytes, None, RESTORE)
             check_file(layout.index(info.number), info.index_bytes, None, RESTORE)
@@ -42,15 +46,21 @@ class OpenSegments:
 
     def __getitem__(self, number: int) -> Segment:
         """A segment, with an index that is what was written. Raises `DamagedFileError`."""
+        segment = self.ready.get(number)
+        if segment is not None:
+            return segment
         segment = self._open.get(number)
         if segment is None:
             segment = Segment(self._layout, self._infos[number])
             while len(self._open) >= self._at_once:
-                self._open.pop(next(iter(self._open)), None)
+                oldest = next(iter(self._open))
+                self.ready.pop(oldest, None)
+                self._open.pop(oldest, None)
             self._open[number] = segment
         if number not in self._sound:
             segment.check_index()
             self._sound.add(number)
+        self.ready[number] = segment
         return segment
 
     def verify(self) -> None:

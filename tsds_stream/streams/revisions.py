@@ -123,6 +123,19 @@ class StoredRevision:
         record["probability"], record["weight"] = self._exact[0].item(i), self._exact[1].item(i)
         return record
 
+    def read(self, places: NDArray[np.int64]) -> list[Json]:
+        """The members at (k,) places, in this order: as one by one, and faster. Raises as for one of them."""
+        documents: list[Json] = []
+        segments, ready, loads = self._segments, self._segments.ready, orjson.loads
+        columns = (self._segment_of, self._row_of, *self._exact)
+        for number, row, probability, weight in zip(*[column[places].tolist() for column in columns], strict=True):
+            # Each line is decoded before the next one is read: long ones would leave the processor's cache else.
+            document: Json = loads((ready.get(number) or segments[number]).line(row))
+            document["probability"] = probability
+            document["weight"] = weight
+            documents.append(document)
+        return documents
+
     def id(self, i: int) -> str:
         """The id of the i-th member, without those of others."""
         return self._segments[int(self._segment_of[i])].id(int(self._row_of[i]))
