@@ -104,9 +104,15 @@ def test_a_full_disk_is_an_error_before_the_batch_is_served_and_the_log_stays_wh
     writer = ServedWriter(tmp_path, append=append, now=Clock())
     writer.begin(0)
     step = 0
-    with pytest.raises(ServedLogError, match=r"Could not note what is served, .* no space is left .*Free some space"):
-        for step in range(100):
+
+    def fill() -> None:
+        nonlocal step
+        while True:
             writer.write(step, 1, "default", 1, 0, [name(step, place) for place in range(8)])
+            step += 1
+
+    with pytest.raises(ServedLogError, match=r"Could not note what is served, .* no space is left .*Free some space"):
+        fill()
     assert 3 < step < 30
     assert [k for k, _, _ in sequence(tmp_path)] == list(range(step))
     room = 100_000
