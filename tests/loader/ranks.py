@@ -13,6 +13,15 @@ from typing import Any
 
 from tests.patience import PATIENCE
 
+# What every rank imports, once for all of them.
+_PRELOADED = [
+    "tests.loader.selections",
+    "tests.loader.serving",
+    "tsds_stream.loader.loader",
+    "torch.distributed",
+    "pytest",
+]
+
 Task = Callable[..., Any]  # called with the rank and arguments, in each process
 
 
@@ -25,7 +34,7 @@ def free_port() -> int:
 def run_ranks(task: Task, size: int, *arguments: Any) -> list[Any]:
     """What each rank returns, or the sentence of the exception that it raises; None from one that dies."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "torch.distributed", "tsds_stream.loader.loader"])
+    context.set_forkserver_preload(_PRELOADED)
     port = free_port()
     pipes = [context.Pipe(duplex=False) for _ in range(size)]
     processes = [
