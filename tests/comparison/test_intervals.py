@@ -20,7 +20,7 @@ def test_quantiles_are_those_of_scipy(degrees: float, probability: float):
 
 
 def test_near_the_middle_a_quantile_is_the_probability_over_the_density():
-    """Where scipy (1.15) is wrong in the fifth digit."""
+    """Where scipy is wrong in the fifth digit."""
     assert t_quantile(0.500001, 4) == pytest.approx(1e-6 / stats.t.pdf(0, 4), rel=1e-9)
 
 

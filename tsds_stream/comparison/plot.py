@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from math import expm1
 from pathlib import Path
@@ -9,12 +10,19 @@ from typing import Any, Final
 
 from tsds_stream.comparison.compare import Comparison
 from tsds_stream.comparison.intervals import Interval, interval_of
-from tsds_stream.comparison.verdict import verdicts
+from tsds_stream.comparison.verdict import Verdict, verdicts
 
 HOW: Final = "pip install 'tsds-stream[plots]'"
-_COLOURS: Final = {"worse": "#b3423a", "better": "#2e7d4f", "open": "#8a8f98", "same": "#8a8f98", "one seed": "#8a8f98"}
+_GREY: Final = "#8a8f98"
+_COLOURS: Final = {"worse": "#b3423a", "better": "#2e7d4f"}
 _REFERENCE: Final = "#2563a8"
-_FAR: Final = 60.0  # percent; an axis that goes further is logarithmic
+_FAR: Final = 60.0  # percent; an axis that goes further is logarithmic, or one hopeless method flattens the others
+_TICKS: Final = (-50, -20, -10, -5, 0, 5, 10, 20, 50, 100, 200, 500, 1000)
+_MEASURES: Final = (
+    ("distinct", "distinct documents, %", 100.0),
+    ("transport_cost", "mean distance to a\ntarget's share", 1.0),
+    ("coverage", "distance to the nearest\nselected document", 1.0),
+)
 
 
 def can_draw() -> bool:
@@ -23,38 +31,21 @@ def can_draw() -> bool:
 
 
 def draw(comparison: Comparison, path: Path) -> None:
-    """Per method its difference to the reference with the interval, and the means of three measures, as a PNG."""
+    """Per method its difference to the reference with the interval, and three measures of every split, as a PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     found = {one.method: one for one in verdicts(comparison)}
     names = sorted(comparison.methods, key=lambda one: found[one].difference.mean if one in found else 0.0)[::-1]
-    colours = [_COLOURS[found[name].outcome] if name in found else _REFERENCE for name in names]
+    colours = [_COLOURS.get(found[name].outcome, _GREY) if name in found else _REFERENCE for name in names]
     figure = Figure(figsize=(11, 1.6 + 0.34 * len(names)), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)  # not pyplot: no window system, no state of a notebook is touched
     first, *others = figure.subplots(1, 4, sharey=True, width_ratios=[2.2, 1, 1, 1])
-    for place, (name, colour) in enumerate(zip(names, colours, strict=True)):
-        if name in found:
-            _interval(first, found[name].difference, place, colour)
-    furthest = max(
-        (abs(edge) for name in names if name in found for edge in _ends(found[name].difference)), default=0.0
-    )
-    if furthest > _FAR:  # one hopeless method must not flatten the others
-        first.set_xscale("symlog", linthresh=10, linscale=1.5)
-        ticks = [tick for tick in (-50, -20, -10, -5, 0, 5, 10, 20, 50, 100, 200, 500, 1000) if abs(tick) <= furthest]
-        first.set_xticks(ticks, [f"{tick:+d}" if tick else "0" for tick in ticks])
-        first.minorticks_off()
-    first.axvline(0.0, color=_REFERENCE, linewidth=1)
+    _differences(first, [found.get(name) for name in names], colours)
     first.set_yticks(range(len(names)), names)
     measure = "perplexity" if comparison.has_texts else "transport cost"
     first.set_title(f"{measure} against {comparison.reference}, % (lower is better)", fontsize=9, loc="left")
-    for axes, measured, title in zip(
-        others,
-        ("distinct", "transport_cost", "coverage"),
-        ("distinct documents, %", "mean distance to a\ntarget's share", "distance to the nearest\nselected document"),
-        strict=True,
-    ):
-        factor = 100.0 if measured == "distinct" else 1.0
+    for axes, (measured, title, factor) in zip(others, _MEASURES, strict=True):
         for place, (name, colour) in enumerate(zip(names, colours, strict=True)):
             values = [factor * getattr(trial.scores[name], measured) for trial in comparison.trials]
             axes.plot(values, [place] * len(values), "o", color=colour, alpha=0.35, markersize=3)
@@ -70,16 +61,29 @@ def draw(comparison: Comparison, path: Path) -> None:
         f"{comparison.plan.seeds} splits; bars: 95% intervals of the paired difference, grey where they hold 0",
         fontsize=9, x=0.01, ha="left",
     )  # fmt: skip
-    figure.savefig(path, metadata={"Software": None})
+    figure.savefig(path, metadata={"Software": None})  # no version: the same file from the same data
 
 
-def _interval(axes: Any, difference: Interval, place: int, colour: str) -> None:
-    axes.plot(_ends(difference), [place, place], color=colour, linewidth=2)
-    axes.plot([100 * expm1(difference.mean)], [place], "o", color=colour, markersize=5)
+def _differences(axes: Any, found: Sequence[Verdict | None], colours: Sequence[str]) -> None:
+    """A bar per method, in percent; none for the reference."""
+    edges = [0.0]
+    for place, (one, colour) in enumerate(zip(found, colours, strict=True)):
+        if one is not None:
+            ends = _percent(one.difference)
+            edges += ends
+            axes.plot(ends, [place, place], color=colour, linewidth=2)
+            axes.plot([100 * expm1(one.difference.mean)], [place], "o", color=colour, markersize=5)
+    if max(edges) > _FAR:
+        axes.set_xscale("symlog", linthresh=10, linscale=1.5)
+        axes.set_xlim(1.15 * min(edges) - 1, 1.15 * max(edges))
+        shown = [tick for tick in _TICKS if min(edges) <= tick <= max(edges)]
+        axes.set_xticks(shown, [f"{tick:+d}" if tick else "0" for tick in shown])
+        axes.minorticks_off()
+    axes.axvline(0.0, color=_REFERENCE, linewidth=1)
 
 
-def _ends(difference: Interval) -> list[float]:
-    """Both ends in percent; the mean where there is no interval."""
+def _percent(difference: Interval) -> list[float]:
+    """Both ends; the mean where there is no interval."""
     mean = difference.mean
     low, high = (mean if end is None else end for end in (difference.low, difference.high))
     return [100 * expm1(low), 100 * expm1(high)]
