@@ -34,6 +34,7 @@ CODE: Final[tuple[Mix, ...]] = (
 )
 TRIED: Final[Mix] = {"sql": 0.5, "astronomy": 0.3, "perl": 0.2}  # an old mix: smoke tests must not show the new ones
 TRIED_CODE: Final[Mix] = {"rust": 0.5, "java": 0.3, "ruby": 0.2}
+TRIED_DIGITS: Final[Mix] = {"0": 0.4, "1": 0.3, "3": 0.2, "8": 0.1}
 RARE: Final = 0.14  # of a pool of code is in the languages of the targets, in equal parts
 
 _DIGITS: Final = (2, 7, 4, 9)

@@ -8,10 +8,10 @@ from typing import Final
 
 from benchmarks.evidence import mixes
 from benchmarks.evidence.corpora.text import text_corpus
-from benchmarks.evidence.measuring import measured
+from benchmarks.evidence.measuring import BEST_SIMPLE, COLUMNS, measured
 from benchmarks.evidence.pictures import Panel, draw_panels
 from benchmarks.evidence.results import Finding, Results
-from benchmarks.evidence.table import Column, Table
+from benchmarks.evidence.table import Table
 from benchmarks.evidence.trials import Split
 from tsds_stream.comparison.intervals import Interval
 from tsds_stream.comparison.methods import method_of
@@ -21,18 +21,7 @@ from tsds_stream.comparison.task import Method
 COPIED: Final = {"no copies": 0.0, "1% copied": 0.01, "5% copied": 0.05, "10% copied": 0.1}
 SIGMAS: Final = (0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9)
 SWEPT: Final = ("no copies", "5% copied")
-BEST_SIMPLE: Final = "dedup+round_robin"
 DOCUMENTS, TARGETS, HELD_OUT, BUDGET = 20_000, 200, 500, 1000
-COLUMNS: Final = (
-    Column("documents", "documents", ".0f"),
-    Column("distinct", "distinct", ".1%"),
-    Column("on target", "on target", ".0%"),
-    Column("mix distance", "mix distance", ".2f"),
-    Column("coverage", "coverage", ".3f"),
-    Column("perplexity", "perplexity", ".1f"),
-    Column("error", "error", ".3f"),
-)
-
 _NAMES: Final = (
     "kde",
     "turns",
@@ -48,7 +37,7 @@ _NAMES: Final = (
 _APART: Final = {"min_distance": "auto"}
 
 
-def methods() -> dict[str, Method]:
+def compared() -> dict[str, Method]:
     """Everything that is compared where near-copies are the question."""
     found: dict[str, Method] = {name: method_of(name) for name in _NAMES}
     found["kde, min_distance"] = _kde(**_APART)
@@ -68,7 +57,7 @@ def run(seed: int, quick: bool) -> list[Finding]:
     found = []
     for condition, copied in COPIED.items():
         trial = split.trial(100 if quick else BUDGET, size[1], copied)
-        asked = methods()
+        asked = compared()
         if condition in SWEPT:
             asked |= {sigma_name(sigma): _kde(sigma=sigma) for sigma in SIGMAS}
         found += [Finding(condition, name, measured(trial, method)) for name, method in asked.items()]

@@ -38,8 +38,8 @@ def page_of(table: Table, results: Results) -> str:
         "",
         table.asks,
         "",
-        f"`python -m benchmarks.evidence {table.name}`: {len(results.seeds)} seeds, at most {longest:.0f} s each. Means "
-        "over the seeds; differences are paired by seed, with 95% t-intervals, in bold where 0 lies outside.",
+        f"`python -m benchmarks.evidence {table.name}`: {len(results.seeds)} seeds, at most {longest:.0f} s each. "
+        "Means over the seeds; differences are paired by seed, with 95% t-intervals, in bold where 0 lies outside.",
         "",
     ]
     lines += [*table.notes(results), f"![{table.title}]({table.name}.png)", ""]
@@ -53,7 +53,7 @@ def _rows(table: Table, results: Results, condition: str) -> list[str]:
     columns = [
         column for column in table.columns if any(results.mean(condition, one, column.figure) for one in methods)
     ]
-    references = [reference for reference in table.references if reference in methods]
+    references = [one for one in table.references if results.mean(condition, one, table.compared)]
     heads = ["method", *(column.heading for column in columns)]
     heads += [f"{table.difference} to {reference}" for reference in references]
     lines = [row_of(heads), f"|{'---|' * len(heads)}"]

@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from benchmarks.evidence.classifier import Classifier
 from benchmarks.evidence.copies import copies_of
 from benchmarks.evidence.corpora import Corpus
 from benchmarks.evidence.mixes import Mix
@@ -20,10 +21,10 @@ from tsds_stream.comparison.vocabulary import Vocabulary
 from tsds_stream.comparison.words import Lexicon
 from tsds_stream.embedding import create
 from tsds_stream.embedding.settings import StaticSettings
-from tsds_stream.selection.arithmetic import Bool, Float64, Int64
+from tsds_stream.selection.arithmetic import Bool, Float32, Float64, Int64
 from tsds_stream.selection.settings import SelectorConfig
 
-_SEED: Final = 20_261_122
+SEED: Final = 20_261_122
 DEFAULTS: Final = SelectorConfig()
 
 
@@ -37,6 +38,7 @@ class Trial:
         sources: (n,) which document each of the pool is a copy of, or itself.
         domains: (n,) numbers; shares: by number of a domain, what the targets have of it.
         vocabulary: of the language model; none where there are no texts.
+        examination: of a classifier; none where there are no labels to learn.
     """
 
     task: Task
@@ -44,7 +46,21 @@ class Trial:
     sources: Int64
     domains: Int64
     shares: Float64
-    vocabulary: Vocabulary | None
+    vocabulary: Vocabulary | None = None
+    examination: Examination | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Examination:
+    """Labelled vectors that a classifier is asked about: (n, d) float32 canonical, and (n,) of so many classes."""
+
+    vectors: Float32
+    labels: Int64
+    classes: int
+
+    def error(self, vectors: Float32, labels: Int64) -> float:
+        """Share of wrong answers after learning from these."""
+        return Classifier(vectors, labels, self.classes).error(self.vectors, self.labels)
 
 
 class Split:
@@ -68,7 +84,7 @@ class Split:
         copied: float = 0.0,
         rare: float | None = None,
     ) -> None:
-        random = np.random.default_rng((_SEED, seed))
+        random = np.random.default_rng((SEED, seed))
         self._mix, self._seed = mix, seed
         self._shares = np.array([mix.get(name, 0.0) for name in corpus.names])
         examples: list[Int64] = []
