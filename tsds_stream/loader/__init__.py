@@ -11,19 +11,34 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tsds_stream.loader.dataset import SelectedDataset as SelectedDataset
     from tsds_stream.loader.loader import SelectedLoader as SelectedLoader
+    from tsds_stream.loader.mixture import Mixture as Mixture
+    from tsds_stream.loader.packed import Packed as Packed
     from tsds_stream.loader.reading import LoaderError as LoaderError
     from tsds_stream.loader.revisions import Revision as Revision
     from tsds_stream.loader.revisions import Revisions as Revisions
+    from tsds_stream.loader.tokenizing import Tokenized as Tokenized
 
 _HOMES = {
     "LoaderError": "reading",
+    "Mixture": "mixture",
+    "Packed": "packed",
     "Revision": "revisions",
     "Revisions": "revisions",
     "SelectedDataset": "dataset",
     "SelectedLoader": "loader",
+    "Tokenized": "tokenizing",
 }
 
-__all__ = ["LoaderError", "Revision", "Revisions", "SelectedDataset", "SelectedLoader"]
+__all__ = [
+    "LoaderError",
+    "Mixture",
+    "Packed",
+    "Revision",
+    "Revisions",
+    "SelectedDataset",
+    "SelectedLoader",
+    "Tokenized",
+]
 
 
 def __getattr__(name: str) -> object:
