@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tsds_stream.loader.reading import LoaderError as LoaderError
     from tsds_stream.loader.revisions import Revision as Revision
     from tsds_stream.loader.revisions import Revisions as Revisions
+    from tsds_stream.loader.served_reader import ServedReader as ServedReader
+    from tsds_stream.loader.served_writer import ServedWriter as ServedWriter
     from tsds_stream.loader.tokenizing import Tokenized as Tokenized
 
 _HOMES = {
@@ -26,6 +28,8 @@ _HOMES = {
     "Revisions": "revisions",
     "SelectedDataset": "dataset",
     "SelectedLoader": "loader",
+    "ServedReader": "served_reader",
+    "ServedWriter": "served_writer",
     "Tokenized": "tokenizing",
 }
 
@@ -37,6 +41,8 @@ __all__ = [
     "Revisions",
     "SelectedDataset",
     "SelectedLoader",
+    "ServedReader",
+    "ServedWriter",
     "Tokenized",
 ]
 
