@@ -51,6 +51,8 @@ class Plan:
             raise ValueError(f"the share of targets held out must lie between 0 and 1, not {self.held_out}")
         if self.seeds < 1:
             raise ValueError(f"there must be at least 1 seed, not {self.seeds}")
+        if self.near_copy is not None and not 0 <= self.near_copy <= 2:
+            raise ValueError(f"the distance of near-copies must lie between 0 and 2, not {self.near_copy}")
         if (self.config.budget is None) == (self.config.token_budget is None):
             raise ValueError("give one budget: documents or tokens")
         for name in self.methods:

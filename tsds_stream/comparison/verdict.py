@@ -50,8 +50,8 @@ class Verdict:
             return f"{self.method}: {self.measure} {self.percent} on one split, which says nothing of chance."
         if self.outcome == "open":
             half = self.difference.half or 0.0
-            hides = "" if half <= NARROW else f"; the interval has room for {100 * half:.0f}% either way"
-            return f"{self.method}: no difference to {self.reference} on this data ({self.percent}){hides}."
+            hides = "" if half <= NARROW else f", which has room for {100 * half:.0f}% either way"
+            return f"{self.method}: no difference to {self.reference} on this data: {self.percent}{hides}."
         winner, loser = (self.reference, self.method) if self.outcome == "worse" else (self.method, self.reference)
         size = abs(self.difference.mean)
         how = ", too little to matter in practice" if size < SMALL else " clearly" if size >= LARGE else ""
