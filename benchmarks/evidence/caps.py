@@ -51,7 +51,8 @@ def cap_trial(seed: int, documents: int, targets: int, budget: int) -> Trial:
 
 def _beside(centres: Float64, random: np.random.Generator) -> Float32:
     noise = random.standard_normal(centres.shape) / np.sqrt(centres.shape[1])
-    return (centres + _WIDTH * noise).astype(np.float32)
+    members: Float32 = (centres + _WIDTH * noise).astype(np.float32)
+    return members
 
 
 @dataclass(frozen=True)

@@ -59,8 +59,8 @@ def _prepare() -> None:
 TABLE: Final = Table(
     name="code_and_images",
     title="Code and images",
-    asks=f"""What holds beyond prose. Code: {DOCUMENTS:,} chunks in eleven languages, {mixes.RARE:.0%} of them in the three
-languages of the {TARGETS} targets, and the tokens of {BUDGET} chunks selected; copies as in the table of
+    asks=f"""What holds beyond prose. Code: {DOCUMENTS:,} chunks in eleven languages, {mixes.RARE:.0%} of them in the
+three languages of the {TARGETS} targets, and the tokens of {BUDGET} chunks selected; copies as in the table of
 near-duplicates, white space kept. Images: {IMAGES:,} digits, {IMAGE_TARGETS} targets of four, {IMAGE_BUDGET} selected;
 copies with noise on the pixels. The width of the kernel comes from the rule `auto`. Differences: code, 100 × the
 difference in log perplexity; images, the difference of the error in percentage points; negative is better.""",

@@ -32,7 +32,7 @@ def measured(trial: Trial, method: Method) -> Figures:
     documents, distinct (share of them that are of different sources), on target (share from the domains of the mix),
     mix distance (sum of the differences between the shares of the domains in selection and targets: 0 to 2), transport
     cost and coverage (distances to the held-out targets). Of texts the perplexity of the held-out targets, whose
-    natural logarithm is the loss; of images the error of a classifier that learnt from the selection, which is the loss.
+    natural logarithm is the loss; of images the error of a classifier that learnt from the selection, which is it.
     """
     rows = method.select(trial.task)
     selected = trial.task.pool.part(rows)

@@ -67,8 +67,8 @@ def notes(results: Results) -> list[str]:
         for budget in BUDGETS:
             for copies in COPIED:
                 heads = [f"{ours} over", *map(str, NUMBERS), "above 0"]
-                lines += [f"**{ours}, {budget} documents, {copies}**: by number of targets, 100 × the log perplexity of "
-                          "the other minus its own, positive is better.", "",
+                lines += [f"**{ours}, {budget} documents, {copies}**: by number of targets, 100 × the log perplexity "
+                          "of the other minus its own, positive is better.", "",
                           row_of(heads), f"|{'---|' * len(heads)}"]  # fmt: skip
                 for other in OTHERS:
                     found = [advantage(results, ours, condition_of(n, budget, copies), other) for n in NUMBERS]
@@ -99,8 +99,8 @@ def draw(results: Results, path: Path) -> None:
 TABLE: Final = Table(
     name="number_of_targets",
     title="The number of targets",
-    asks=f"""Where each advantage ends. {DOCUMENTS:,} documents of 23 domains, without copies and with 10 to 100 of 5% of
-them; {", ".join(map(str, NUMBERS))} targets of the same mix, the fewer among the more; the tokens of
+    asks=f"""Where each advantage ends. {DOCUMENTS:,} documents of 23 domains, without copies and with 10 to 100 of 5%
+of them; {", ".join(map(str, NUMBERS))} targets of the same mix, the fewer among the more; the tokens of
 {" or ".join(map(str, BUDGETS))} documents selected; {HELD_OUT} other targets as the test. An advantage lasts while its
 95% interval lies above 0, from the fewest targets on.""",
     seeds=len(mixes.TEXT),
