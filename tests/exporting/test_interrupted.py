@@ -122,7 +122,23 @@ def test_the_latest_revision_stays_the_one_that_was_begun(tmp_path: Path) -> Non
     interrupted(writer, tmp_path / "out", request())
     writer.publish(names(30))
     assert content_of(writer, tmp_path / "out", request(), FaultyDisk()) == whole
+    interrupted(writer, tmp_path / "other", request(revision=1))
+    assert export(writer.root, tmp_path / "other", request(compression="gzip"))["revision"] == 2
     writer.close()
+
+
+def test_an_export_that_was_taken_away_is_made_again(writer: Writer, tmp_path: Path) -> None:
+    class Dies(FaultyDisk):
+        def sync_directory(self, path: Path) -> None:
+            if path == tmp_path and (tmp_path / "out").exists():
+                raise Crash
+            super().sync_directory(path)
+
+    with pytest.raises(Crash):
+        export(writer.root, tmp_path / "out", request(), Dies())
+    whole = content(tmp_path / "out")
+    (tmp_path / "out").rename(tmp_path / "elsewhere")
+    assert content_of(writer, tmp_path / "out", request(), FaultyDisk()) == whole
 
 
 def test_one_process_at_a_time(writer: Writer, tmp_path: Path) -> None:

@@ -35,6 +35,8 @@ def test_a_copy_elsewhere_gives_the_same_bytes(tmp_path: Path, cached: bool) -> 
     assert content(out) == content(tmp_path / "whole")
     assert [path.name for path in out.parent.iterdir()] == ["out"]
     assert (tmp_path / "cache").exists() == cached
+    assert main(["export", url, "--output", str(out), *words]) == ExitStatus.STATE
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
 
 
 def test_a_file_url_is_the_directory_itself(tmp_path: Path) -> None:

@@ -80,10 +80,15 @@ def run(arguments: argparse.Namespace) -> ExitStatus:
         if given is None:
             raise CommandError(f"give {name} (see: tsds-stream export --help)", ExitStatus.USAGE)
     from tsds_stream.durable import Disk
-    from tsds_stream.exporting.workplace import leave_nothing
+    from tsds_stream.exporting.workplace import leave_nothing, occupied
 
-    content = _export(arguments, _request(arguments))
-    leave_nothing(arguments.output.absolute(), Disk(), cache=True)  # which nobody writes any more
+    output: Path = arguments.output.absolute()
+    request = _request(arguments)
+    try:
+        content = _export(arguments, request)
+    finally:
+        if occupied(output):  # so that nothing will be gone on with; and by now nobody writes the copy of a selection
+            leave_nothing(output, Disk(), cache=True)
     _report(arguments.output, content)
     return ExitStatus.OK
 

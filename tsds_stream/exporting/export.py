@@ -19,7 +19,7 @@ from tsds_stream.exporting.difference import Places, changed, removed
 from tsds_stream.exporting.documents import FIELDS, Document
 from tsds_stream.exporting.errors import ExportError
 from tsds_stream.exporting.formats import File, Format, format_of
-from tsds_stream.exporting.workplace import Finished, Workplace, leave_nothing
+from tsds_stream.exporting.workplace import Finished, Workplace, leave_nothing, occupied
 from tsds_stream.loader.errors import NoRevisionError
 from tsds_stream.loader.revisions import Revision, Revisions
 from tsds_stream.logs import Log
@@ -83,19 +83,16 @@ class Export:
             RevisionError: a revision is not there, not any more, or is damaged.
         """
         try:
-            if self._occupied():
+            if occupied(self._output):
                 content = self._there()
             else:
                 with closing(Workplace(self._output, self._disk)) as workplace:
                     # Another process may have made it meanwhile.
-                    content = self._there() if self._occupied() else self._made(workplace)
+                    content = self._there() if occupied(self._output) else self._made(workplace)
             leave_nothing(self._output, self._disk, cache=False)
             return content
         except OSError as error:
             raise ExportError(sentence(error, "export", self._output.parent)) from error
-
-    def _occupied(self) -> bool:
-        return self._output.exists() and (not self._output.is_dir() or any(self._output.iterdir()))
 
     def _there(self) -> Json:
         """What is there, where it is what was asked for."""
@@ -116,7 +113,9 @@ class Export:
         after, before = self._after(begun), self._before()
         asked = _described(self._request, after, before)
         plan = {**asked, "from": self._revisions.name, "libraries": self._format.libraries}
-        if begun != plan:
+        if (
+            begun != plan or not workplace.files.is_dir()
+        ):  # which has its name already where that was the last thing done
             workplace.begin(plan)
         self._hold(after, before, HELD)
         finished = self._finished(workplace, after, before)
@@ -141,11 +140,25 @@ class Export:
         """The revision that is exported: of an export that was begun, the one that was the newest then."""
         if self._request.revision is not None:
             return self._revisions.at(self._request.revision)
-        if begun is not None and begun["set"] == self._revisions.target_set:
+        asked = self._request
+        kept = {
+            "set": self._revisions.target_set,
+            "from": self._revisions.name,
+            "since": asked.since,
+            "file_format": asked.format,
+            "compression": asked.compression,
+            "shard_size": asked.shard_size,
+        }
+        if begun is not None and all(begun[key] == value for key, value in kept.items()):
+            number, newest = int(begun["revision"]), self._revisions.newest()
             try:
-                return self._revisions.at(int(begun["revision"]))
+                revision = self._revisions.at(number)
             except NoRevisionError:
-                self._log.warning("begun anew", reason=f"revision {begun['revision']} is not there any more")
+                self._log.warning("begun anew", reason=f"revision {number} is not there any more")
+            else:
+                if number != newest:
+                    self._log.warning("goes on with the revision that was begun", revision=number, newest=newest)
+                return revision
         return self._revisions.latest()
 
     def _before(self) -> Revision | None:

@@ -26,6 +26,11 @@ from tsds_stream.sealed import DamagedFileError, seal, sha256_of, unseal
 _OURS: Final = {"plan.json", "plan.json.tmp", "files", "finished", "lock", "cache"}
 
 
+def occupied(output: Path) -> bool:
+    """Whether something is there."""
+    return output.exists() and (not output.is_dir() or any(output.iterdir()))
+
+
 def leave_nothing(output: Path, disk: Disk, *, cache: bool) -> None:
     """Remove the folder in which an export was made that is there now; the copy of a selection in it with `cache`."""
     root = temporary(output)
@@ -68,7 +73,7 @@ class Workplace:
     def __init__(self, output: Path, disk: Disk) -> None:
         self.output, self._disk = output, disk
         self.root = temporary(output)
-        self.files, self.cache = self.root / "files", self.root / "cache"
+        self.files = self.root / "files"
         self._finished, self._plan = self.root / "finished", self.root / "plan.json"
         make_directories(disk, output.parent)
         disk.make_directory(self.root)
