@@ -20,6 +20,9 @@ from tests.loader.tools import WORKERS_ARE_FINE, needed
 
 needed("torch")
 
+from tsds_stream.loader.dataset import SelectedDataset  # noqa: E402
+from tsds_stream.loader.loader import SelectedLoader  # noqa: E402
+from tsds_stream.loader.packed import Packed  # noqa: E402
 from tsds_stream.loader.served_log import ServedLogError  # noqa: E402
 from tsds_stream.loader.served_writer import ServedWriter  # noqa: E402
 
@@ -151,6 +154,27 @@ def test_a_batch_that_cannot_be_noted_is_not_served(selection: Selection, tmp_pa
     batches += serve(loader, 6)
     loader.close()
     assert [found for _, _, found in sequence(tmp_path)] == batches == serve(loader_of(selection.path, 4), 6)
+
+
+def in_bytes(text: str) -> list[int]:
+    return list(text.encode())
+
+
+def test_documents_that_are_longer_than_a_step_are_noted_where_they_begin(selection: Selection, tmp_path: Path) -> None:
+    packed = Packed(SelectedDataset(selection.path), in_bytes, sequence_length=4)
+    loader = SelectedLoader(packed, 1, served=tmp_path)
+    state = None
+    for until, last in ((10, 13), (30, 31), (60, 60)):
+        if state is not None:
+            loader.load_state_dict(state)
+        serve(loader, until)
+        state = loader.state_dict()
+        serve(loader, last)
+    loader.close()
+    found = sequence(tmp_path)
+    assert 10 < len(found) < 25  # of 60 steps
+    order = [name for batch in serve(loader_of(selection.path), 8) for name in batch]
+    assert [name for _, _, names in found for name in names] == order[: len(found)]
 
 
 def test_two_loaders_of_one_rank_do_not_share_a_log(selection: Selection, tmp_path: Path) -> None:

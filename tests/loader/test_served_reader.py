@@ -13,6 +13,7 @@ from tests.loader.served_logs import Clock, entries, life, name, segments, seque
 from tsds_stream.loader.served_log import ServedLogError
 from tsds_stream.loader.served_reader import ServedReader
 from tsds_stream.loader.served_summary import Distinct, Summary
+from tsds_stream.loader.served_writer import ServedWriter
 
 
 def test_a_life_that_goes_on_from_an_earlier_step_supersedes_what_was_served_from_there(tmp_path: Path) -> None:
@@ -71,6 +72,19 @@ def test_missing_steps_are_told(tmp_path: Path) -> None:
         "Rank 0: steps 0 to 2 are not in this log; what was served then is not known.",
         "Rank 0: steps 5 to 7 are not in this log; what was served then is not known.",
     ]
+
+
+def test_a_step_in_which_no_document_begins_is_not_missing(tmp_path: Path) -> None:
+    writer = ServedWriter(tmp_path)
+    writer.begin(0)
+    for step, ids in enumerate((["a"], [], ["b"], [])):
+        writer.write(step, 1, "base", 0, 0, ids)
+    writer.close()
+    writer.begin(4)
+    writer.write(6, 1, "base", 0, 0, ["c"])
+    found, problems = entries(tmp_path)
+    assert [(one.step, one.ids) for one in found] == [(0, ["a"]), (2, ["b"]), (6, ["c"])]
+    assert problems == ["Rank 0: steps 4 to 5 are not in this log; what was served then is not known."]
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
@@ -158,8 +172,6 @@ def test_a_log_may_be_read_while_its_files_are_finished(tmp_path: Path) -> None:
 
 
 def test_memory_for_what_is_missing_is_bounded(tmp_path: Path) -> None:
-    from tsds_stream.loader.served_writer import ServedWriter
-
     for step in range(0, 60, 2):
         writer = ServedWriter(tmp_path)
         writer.begin(step)

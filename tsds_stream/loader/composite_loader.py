@@ -192,6 +192,8 @@ class CompositeLoader:
                 served = document[SERVED]
                 key = served["source"], served["revision"], served["epoch"]
                 by_source.setdefault(key, []).append(document["id"])
+        if not by_source:  # no document begins in this step; without a record, the step would be missing
+            self._served.write(self._step, now, "", 0, 0, [])
         for (source, revision, epoch), ids in by_source.items():
             self._served.write(self._step, now, source, revision, epoch, ids)
 

@@ -19,7 +19,9 @@ class ServedLog(Protocol):
         """Batches go on with this step. What was noted of it and of later ones comes from a life that has ended."""
 
     def write(self, step: int, time_ms: int, source: str, revision: int, epoch: int, ids: Sequence[str]) -> None:
-        """Documents of one batch of this rank from one source, before the batch is yielded; a step may have several.
+        """Documents of one batch of this rank from one source, before the batch is yielded.
+
+        A step may have several; one in which no document begins has one without ids.
 
         Args:
             step: of the batch; it does not descend between two calls of `begin`.

@@ -124,7 +124,9 @@ class ServedReader:
                     continue
                 self._tell(steps.at(step))
                 if wanted is None or wanted(line):
-                    yield Entry(rank, *served_in(line), step < before)
+                    served = served_in(line)
+                    if served.ids:
+                        yield Entry(rank, *served, step < before)
             if progress is not None:
                 progress(_size(path))
 

@@ -82,10 +82,10 @@ class ServedWriter:
     def write(self, step: int, time_ms: int, source: str, revision: int, epoch: int, ids: Sequence[str]) -> None:
         if self._life is None or self._held.file is None:
             raise ServedLogError(f"Nothing is written to {self._folder} before begin(step) was called.")
-        if step not in (self._next - 1, self._next):
+        if step < self._next - 1:
             raise ValueError(f"step {step} is written after step {self._next - 1}: call begin({step}) before")
         with self._explained():
-            if self._length >= self._largest and step == self._next:  # a step is in one file
+            if self._length >= self._largest and step >= self._next:  # a step is in one file
                 self._finish()
                 self._life = self._life._replace(part=self._life.part + 1)
                 self._start(self._life)
