@@ -56,6 +56,15 @@ def test_a_budget_in_documents_is_that_many_average_documents(world):
     assert compare(pool, targets, plan).token_budget == round(40 * pool.tokens.mean())
 
 
+def test_shortlists_are_as_long_as_a_budget_in_documents_needs():
+    """A token budget alone tells nothing of the number of documents, and here they are short."""
+    pool, targets = pool_and_targets(1200, 3)
+    short = replace(pool, tokens=np.ones(len(pool), np.int64))
+    for settings, reasons in (({"budget": 400}, ()), ({"budget": None, "token_budget": 400}, ("truncated",))):
+        [trial] = compare(short, targets, Plan(SelectorConfig(**settings), ["kde"], seeds=1)).trials
+        assert trial.scores["kde"].reasons == reasons
+
+
 def test_the_methods_see_only_targets_that_are_not_held_out(comparison: Comparison, world):
     pool, targets = world
     plan = comparison.plan

@@ -34,7 +34,7 @@ def comparison_of(losses: dict[str, list[float]], texts: bool = True, **more) ->
             {
                 name: Score(
                     90, more.get("tokens", 1000), losses[name][seed] if texts else None,
-                    exp(losses[name][seed]), 0.7, 0.9, 0.5, 0.01,
+                    exp(losses[name][seed]), 0.7, 0.9, 0.5, 0.01, more.get("reasons", ()),
                 )
                 for name in methods
             },
@@ -128,6 +128,7 @@ def test_the_report_has_a_row_and_a_sentence_per_method_best_first():
         ({"total": 1500}, "the budget takes 67% of the pool"),
         ({"left_out": 500}, "10% of the documents are near-copies of targets held out"),
         ({"tokens": 400}, "kde fills only 40% of the budget"),
+        ({"reasons": ("truncated",)}, "kde is not exact: truncated (shortlists are too short for this selection"),
     ],
 )
 def test_what_somebody_should_know_before_believing_the_table_is_said(more: dict, part: str):

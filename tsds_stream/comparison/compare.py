@@ -138,7 +138,7 @@ def compare(
             budget,
             near_copy,
             seed,
-            plan.config,
+            _with_shortlists(plan.config, len(seen)),
             neighbours.within(seen, rest),
             plan.name,
         )
@@ -171,6 +171,13 @@ def tokens_wanted(pool: Pool, config: SelectorConfig) -> int:
     if budget >= total:
         raise ValueError(_nothing_to_choose(budget, total, f"of {len(pool):,} documents", config))
     return budget
+
+
+def _with_shortlists(config: SelectorConfig, targets: int) -> SelectorConfig:
+    """`max_k = "auto"` goes by the number of documents where it is known, as `tsds-stream select --budget` has it."""
+    if config.budget is None:
+        return config
+    return config.model_copy(update={"max_k": config.shortlist_length(targets)})
 
 
 def ordered(plan: Plan) -> list[str]:

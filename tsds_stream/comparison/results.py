@@ -75,4 +75,5 @@ def _difference(difference: Interval) -> Json:
 def _score(score: Score) -> Json:
     perplexity = None if score.log_perplexity is None else exp(score.log_perplexity)
     fields = ("documents", "tokens", "transport_cost", "coverage", "distinct", "overlap", "seconds")
-    return {"perplexity": perplexity, **{name: getattr(score, name) for name in fields}}
+    measured = {name: getattr(score, name) for name in fields}
+    return {"perplexity": perplexity, **measured, "reasons": list(score.reasons)}

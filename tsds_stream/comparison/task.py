@@ -25,6 +25,7 @@ class Task:
             its seed decides every draw.
         name: of the target set; part of the seed of every draw.
         near_copy: the distance below which `dedup+…` calls two documents copies.
+        reasons: why a selection of the product was not exact; filled by its methods.
     """
 
     pool: Pool
@@ -33,6 +34,7 @@ class Task:
     config: SelectorConfig
     near_copy: float
     name: str = "default"
+    reasons: set[str] = field(default_factory=set)
     _selectors: dict[tuple[object, ...], Selector] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -74,7 +76,7 @@ class Task:
 
     def afresh(self) -> Task:
         """The same task without the selectors that were made for it: what a selection takes can be timed."""
-        return replace(self, _selectors={})
+        return replace(self, reasons=set(), _selectors={})
 
     def selector(self, config: SelectorConfig) -> Selector:
         """A selector that holds the pool and can show what `config` selects (`Selector.preview`)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,6 +26,7 @@ class Score:
         distinct: share of the documents that is no near-copy of another.
         overlap: share of the documents that the reference took, too.
         seconds: that the selection took; embedding, and the distances that methods share, not counted.
+        reasons: why a selection of the product was not exact.
     """
 
     documents: int
@@ -36,6 +37,7 @@ class Score:
     distinct: float
     overlap: float
     seconds: float
+    reasons: tuple[str, ...] = ()
 
     @property
     def loss(self) -> float:
@@ -95,13 +97,15 @@ def run_trial(
     for done, name in enumerate(names):
         tell(done, name)
         started = clock()
-        rows = method_of(name).select(task.afresh())
+        mine = task.afresh()
+        rows = method_of(name).select(mine)
         seconds = clock() - started
         if not len(rows):
             raise ValueError(f"{name} took nothing: every document exceeds the budget of {task.budget:,} tokens")
         selected = task.pool.part(rows)
         reference = reference or selected
-        scores[name] = measured(selected, reference, held_out, task.near_copy, vocabulary, seconds)
+        score = measured(selected, reference, held_out, task.near_copy, vocabulary, seconds)
+        scores[name] = replace(score, reasons=tuple(sorted(mine.reasons)))
         taken[name] = rows
     return scores, taken
 

@@ -57,6 +57,7 @@ def chosen(task: Task, config: SelectorConfig) -> Int64:
         return np.empty(0, np.int64)
     selector = task.selector(config)
     revision = selector.preview(**_differences(selector.config, config))
+    task.reasons.update(revision.reasons)
     wanted = set(revision.ids)
     return np.array([row for row, name in enumerate(task.pool.ids) if name in wanted], np.int64)
 
