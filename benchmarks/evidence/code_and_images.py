@@ -9,11 +9,11 @@ from benchmarks.evidence import mixes
 from benchmarks.evidence.corpora.code import code_corpus
 from benchmarks.evidence.corpora.images import images
 from benchmarks.evidence.image_trials import ImageSplit
-from benchmarks.evidence.measuring import BEST_SIMPLE, COLUMNS, measured
+from benchmarks.evidence.measuring import measured
 from benchmarks.evidence.near_duplicates import compared
 from benchmarks.evidence.pictures import draw_differences
 from benchmarks.evidence.results import Finding, Results
-from benchmarks.evidence.table import Table
+from benchmarks.evidence.table import BEST_SIMPLE, Table
 from benchmarks.evidence.trials import Split
 
 DOCUMENTS, TARGETS, HELD_OUT, BUDGET = 10_000, 200, 400, 500
@@ -67,10 +67,5 @@ difference in log perplexity; images, the difference of the error in percentage 
     seeds=len(mixes.CODE),
     run=run,
     prepare=_prepare,
-    columns=COLUMNS,
-    compared="loss",
-    references=("uniform", BEST_SIMPLE),
-    difference="100 Δ loss",
-    unit=100.0,
     draw=draw,
 )

@@ -11,10 +11,10 @@ from benchmarks.evidence import mixes
 from benchmarks.evidence.caps import against_linear_program, cap_trial
 from benchmarks.evidence.corpora.images import images
 from benchmarks.evidence.image_trials import ImageSplit
-from benchmarks.evidence.measuring import BEST_SIMPLE, COLUMNS, measured
+from benchmarks.evidence.measuring import measured
 from benchmarks.evidence.pictures import Panel, draw_panels
 from benchmarks.evidence.results import Finding, Results
-from benchmarks.evidence.table import Column, Table
+from benchmarks.evidence.table import BEST_SIMPLE, COLUMNS, Column, Table
 from benchmarks.evidence.trials import Trial
 from tsds_stream.comparison.methods import method_of
 from tsds_stream.selection.settings import Regularizer
@@ -81,7 +81,6 @@ the mix distance, negative is better.""",
     prepare=images,
     columns=(*COLUMNS, Column("excess", "excess", ".0e"), Column("difference", "total variation", ".0e")),
     compared="mix distance",
-    references=("uniform", BEST_SIMPLE),
     difference="Δ mix",
     unit=1.0,
     draw=draw,

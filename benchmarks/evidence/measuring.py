@@ -3,25 +3,12 @@
 from __future__ import annotations
 
 from math import exp
-from typing import Final
 
 import numpy as np
 
-from benchmarks.evidence.table import Column
 from benchmarks.evidence.trials import Trial
 from tsds_stream.comparison.measures import closeness, log_perplexity
 from tsds_stream.comparison.task import Method
-
-BEST_SIMPLE: Final = "dedup+round_robin"  # the rule to beat
-COLUMNS: Final = (
-    Column("documents", "documents", ".0f"),
-    Column("distinct", "distinct", ".1%"),
-    Column("on target", "on target", ".0%"),
-    Column("mix distance", "mix distance", ".2f"),
-    Column("coverage", "coverage", ".3f"),
-    Column("perplexity", "perplexity", ".1f"),
-    Column("error", "error", ".3f"),
-)
 
 Figures = dict[str, float]
 

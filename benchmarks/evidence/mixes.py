@@ -2,8 +2,8 @@
 
 The rules and their defaults were developed on other mixes. Of text, no two domains of a mix here stood together in one
 of those; of code, every mix has one of the languages (C, Lisp, Tcl) that were not in the corpus then. A seed of a table
-is a mix and one random split of it: seed k takes mix k modulo their number, so that eight seeds are eight mixes and not
-eight splits of one.
+is a mix and one random split of it: seed k takes mix k modulo their number, so that twelve seeds are twelve mixes and
+not twelve splits of one.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ TEXT: Final[tuple[Mix, ...]] = (
     {"office": 0.35, "computing": 0.35, "network": 0.3},
     {"perl": 0.5, "gis": 0.4, "desktop": 0.1},
     {"webserver": 0.25, "dictionary": 0.25, "biology": 0.25, "java": 0.25},
+    {"algebra": 0.5, "sql": 0.3, "quotes": 0.2},
+    {"gis": 0.4, "kernel": 0.35, "office": 0.25},
+    {"symbolic": 0.4, "perl": 0.3, "graphics": 0.3},
+    {"sympy": 0.5, "python": 0.3, "astronomy": 0.2},
 )
 CODE: Final[tuple[Mix, ...]] = (
     {"c": 0.5, "tcl": 0.3, "ruby": 0.2},

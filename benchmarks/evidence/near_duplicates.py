@@ -8,10 +8,10 @@ from typing import Final
 
 from benchmarks.evidence import mixes
 from benchmarks.evidence.corpora.text import text_corpus
-from benchmarks.evidence.measuring import BEST_SIMPLE, COLUMNS, measured
+from benchmarks.evidence.measuring import measured
 from benchmarks.evidence.pictures import Panel, draw_panels
 from benchmarks.evidence.results import Finding, Results
-from benchmarks.evidence.table import Table
+from benchmarks.evidence.table import BEST_SIMPLE, Table
 from benchmarks.evidence.trials import Split
 from tsds_stream.comparison.intervals import Interval
 from tsds_stream.comparison.methods import method_of
@@ -103,10 +103,5 @@ difference in log perplexity, negative is better.""",
     seeds=len(mixes.TEXT),
     run=run,
     prepare=text_corpus,
-    columns=COLUMNS,
-    compared="loss",
-    references=("uniform", BEST_SIMPLE),
-    difference="100 Δ log",
-    unit=100.0,
     draw=draw,
 )

@@ -8,11 +8,11 @@ from typing import Final
 
 from benchmarks.evidence import mixes
 from benchmarks.evidence.corpora.text import text_corpus
-from benchmarks.evidence.measuring import BEST_SIMPLE, COLUMNS, measured
+from benchmarks.evidence.measuring import measured
 from benchmarks.evidence.page import row_of, written
 from benchmarks.evidence.pictures import Panel, draw_panels
 from benchmarks.evidence.results import Finding, Results
-from benchmarks.evidence.table import Table
+from benchmarks.evidence.table import BEST_SIMPLE, Table
 from benchmarks.evidence.trials import Split
 from tsds_stream.comparison.intervals import Interval
 from tsds_stream.comparison.methods import method_of
@@ -88,6 +88,7 @@ def draw(results: Results, path: Path) -> None:
             OTHERS[:5],
             partial(advantage, results, ours),
             logarithmic=True,
+            differences=True,
         )
         for ours in OURS
         for copies in COPIED
@@ -106,11 +107,6 @@ of them; {", ".join(map(str, NUMBERS))} targets of the same mix, the fewer among
     seeds=len(mixes.TEXT),
     run=run,
     prepare=text_corpus,
-    columns=COLUMNS,
-    compared="loss",
-    references=("uniform", BEST_SIMPLE),
-    difference="100 Δ log",
-    unit=100.0,
     draw=draw,
     notes=notes,
 )

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from benchmarks.drawing import COLOURS, new_figure, save
 from benchmarks.evidence.results import Results
 from tsds_stream.comparison.intervals import Interval
+
+_LINEAR: Final = 5.0  # differences up to this one are drawn to scale
+_TICKS: Final = (-50, -20, -5, 0, 5, 20, 50, 200)
 
 
 def draw_differences(
@@ -31,11 +35,13 @@ def draw_differences(
             interval = results.difference(condition, method, reference, figure)
             if interval is None:
                 continue
-            colour = COLOURS[1] if interval.mean > 0 else COLOURS[0]
+            colour = COLOURS[interval.mean > 0] if interval.decided else "#5b616b"
             half = interval.half or 0.0
             axes.errorbar(unit * interval.mean, place, xerr=unit * half, fmt="o", color=colour, markersize=4)
         axes.set_yticks(range(len(methods)), methods, fontsize=8)
-        axes.set_xscale("symlog", linthresh=5)
+        axes.set_xscale("symlog", linthresh=_LINEAR)
+        axes.set_xticks(_TICKS, [f"{tick:g}" for tick in _TICKS])
+        axes.minorticks_off()
         axes.set_title(condition, fontsize=10)
         axes.tick_params(labelsize=8)
     sheet.supxlabel(label, fontsize=9)
@@ -49,6 +55,7 @@ class Panel:
     Attributes:
         labels: of the axes. places: where on the first axis, and what is looked up there.
         height: of a method at a place, with its interval; none where there is none.
+        logarithmic: the first axis. differences: 0 is drawn, and large heights are drawn closer together.
     """
 
     title: str
@@ -57,6 +64,7 @@ class Panel:
     methods: Sequence[str]
     height: Callable[[str, str], Interval | None]
     logarithmic: bool = False
+    differences: bool = False
 
 
 def draw_panels(path: Path, panels: Sequence[Panel], columns: int = 3) -> None:
@@ -77,6 +85,11 @@ def draw_panels(path: Path, panels: Sequence[Panel], columns: int = 3) -> None:
                           linewidth=1.3, elinewidth=0.7, capsize=2, label=method)  # fmt: skip
         if panel.logarithmic:
             axes.set_xscale("log")
+        if panel.differences:
+            axes.axhline(0, color="#5b616b", linewidth=0.8)
+            axes.set_yscale("symlog", linthresh=_LINEAR)
+            axes.set_yticks(_TICKS, [f"{tick:g}" for tick in _TICKS])
+            axes.minorticks_off()
         axes.set_title(panel.title, fontsize=10)
         axes.set_xlabel(panel.labels[0], fontsize=9)
         axes.set_ylabel(panel.labels[1], fontsize=9)

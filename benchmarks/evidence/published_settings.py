@@ -9,10 +9,10 @@ from benchmarks.evidence import mixes
 from benchmarks.evidence.corpora.images import images
 from benchmarks.evidence.corpora.text import text_corpus
 from benchmarks.evidence.image_trials import ImageSplit
-from benchmarks.evidence.measuring import COLUMNS, Figures, measured
+from benchmarks.evidence.measuring import Figures, measured
 from benchmarks.evidence.pictures import draw_differences
 from benchmarks.evidence.results import Finding, Results
-from benchmarks.evidence.table import Column, Table
+from benchmarks.evidence.table import COLUMNS, Column, Table
 from benchmarks.evidence.trials import Split, Trial
 from tsds_stream.comparison.methods.product import Product
 from tsds_stream.selection.settings import STRUCTURAL
@@ -102,9 +102,6 @@ Drawn with replacement, a document counts once in all figures.""",
         Column("effective", "effective", ".1f"),
         *COLUMNS,
     ),
-    compared="loss",
     references=(DEFAULT,),
-    difference="100 Δ loss",
-    unit=100.0,
     draw=draw,
 )

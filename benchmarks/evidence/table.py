@@ -34,6 +34,18 @@ class Column:
     form: str
 
 
+BEST_SIMPLE: Final = "dedup+round_robin"  # the rule to beat
+COLUMNS: Final = (
+    Column("documents", "documents", ".0f"),
+    Column("distinct", "distinct", ".1%"),
+    Column("on target", "on target", ".0%"),
+    Column("mix distance", "mix distance", ".2f"),
+    Column("coverage", "coverage", ".3f"),
+    Column("perplexity", "perplexity", ".1f"),
+    Column("error", "error", ".3f"),
+)
+
+
 @dataclass(frozen=True)
 class Table:
     """What a table asks and how it is answered.
@@ -42,9 +54,10 @@ class Table:
         name: of its module and its files. asks: some sentences of Markdown.
         seeds: how many. run: the findings of one seed; of a smoke test, which must not use what the seeds use.
         prepare: builds what all seeds share, before the processes part.
+        draw: writes the picture.
         columns: of the page. compared: the figure of which paired differences are shown, of each method to each of the
-            references; unit: in which (100 for percent of a logarithm).
-        draw: writes the picture. notes: further lines for the page.
+            references, times `unit`; difference: the heading.
+        notes: further lines for the page.
     """
 
     name: str
@@ -53,12 +66,12 @@ class Table:
     seeds: int
     run: Run
     prepare: Callable[[], object]
-    columns: Sequence[Column]
-    compared: str
-    references: Sequence[str]
-    difference: str
-    unit: float
     draw: Callable[[Results, Path], None]
+    columns: Sequence[Column] = COLUMNS
+    compared: str = "loss"
+    references: Sequence[str] = ("uniform", BEST_SIMPLE)
+    difference: str = "100 Δ loss"
+    unit: float = 100.0
     notes: Callable[[Results], list[str]] = lambda results: []
 
 
