@@ -1,8 +1,8 @@
 """What serving a selection costs: `python -m benchmarks.loader [--quick] [--without-others]`.
 
 Ours takes its state after every batch; the plain DataLoader over the same bytes has none to take. The two alternate in
-one process, and the ratio is that of the medians. Results go to `benchmarks/results/loader.json`, and as a table to
-`loader.md` beside it.
+one process, and the ratio is that of the medians. Before it is timed, every loader serves an epoch, in which each
+document has to come once. Results go to `benchmarks/results/loader.json`, and as a table to `loader.md` beside it.
 """
 
 from __future__ import annotations
@@ -57,56 +57,88 @@ def main() -> int:
 
 def _throughput(part: Part, quick: bool, without_others: bool) -> None:
     for length, count in _SIZES.items():
-        root = selection(count // (10 if quick else 1), length)
+        count = count // (10 if quick else 1)
+        root = selection(count, length)
         for workers in (0, 2, 4):
-            rates = _alternating({"ours": ours, "plain": plain}, root, workers, 2 if quick else _TURNS)
-            own, other = median(rates["ours"]), median(rates["plain"])
-            ratio = own / other
+            found = _alternating({"ours": ours, "plain": plain}, root, workers, count, 2 if quick else _TURNS)
             what = f"documents of {length // 1000} KB, {workers} workers"
-            part.details[what] = {name: [round(one) for one in found] for name, found in rates.items()}
+            part.details[what] = found
+            (own, own_cpu), (other, other_cpu) = (_medians(found[name]) for name in ("ours", "plain"))
+            ratio = own / other
             part.add(
                 f"{what}: ours against a plain DataLoader",
                 "≥ 0.9",
-                f"{ratio:.2f} ({own:,.0f} against {other:,.0f} documents per second)",
+                f"{ratio:.2f} ({own:,.0f} against {other:,.0f} documents per second; processor time of all processes "
+                f"{own_cpu:.1f} against {other_cpu:.1f} µs per document)",
                 None if quick else ratio >= 0.9,
             )
             if not without_others:
-                found = {name: _alone(one, root, workers) for name, one in OTHERS.items()}
-                part.details[f"{what}, others"] = {name: round(rate) for name, rate in found.items()}
-                told = ", ".join(f"{name} {rate:,.0f}" for name, rate in found.items())
+                rates = {}
+                for name, one in OTHERS.items():
+                    turns = part.details[f"{what}, {name}"] = _alternating({name: one}, root, workers, count, 3)
+                    rates[name] = _medians(turns[name])[0]
+                told = ", ".join(f"{name} {rate:,.0f}" for name, rate in rates.items())
                 part.add(f"{what}: others, documents per second", "", told)
 
 
-def _alternating(contestants: dict[str, Contestant], root: Path, workers: int, turns: int) -> dict[str, list[float]]:
-    """Documents per second, turn by turn; the loaders stay open and prefetch only what their queues hold."""
+def _alternating(
+    contestants: dict[str, Contestant], root: Path, workers: int, count: int, turns: int
+) -> dict[str, list[list[float]]]:
+    """Of each turn, documents per second and µs of processor time per document.
+
+    Before that, each serves an epoch, which has to be one. A loader stays open while another has its turn, after it has
+    read ahead what it reads ahead.
+    """
     running = {name: one(root, workers) for name, one in contestants.items()}
-    for batches in running.values():
-        _turn(batches)
-    rates: dict[str, list[float]] = {name: [] for name in contestants}
+    for name, batches in running.items():
+        _check_epoch(name, batches, count)
+    found: dict[str, list[list[float]]] = {name: [] for name in contestants}
     for turn in range(turns):
         for name in sorted(running, reverse=bool(turn % 2)):
-            list(islice(running[name], 2 * workers + 1))  # what was read ahead during the other's turn
-            rates[name].append(_turn(running[name]))
+            list(islice(running[name], 4 * workers + 1))  # what was read ahead during the other's turn
+            found[name].append(_turn(running[name]))
+            _settle()
+    for batches in running.values():
+        batches.close()  # type: ignore[attr-defined]
     running.clear()
     gc.collect()
-    return rates
+    return found
 
 
-def _alone(contestant: Contestant, root: Path, workers: int) -> float:
-    batches = contestant(root, workers)
-    _turn(batches)
-    rate = max(_turn(batches) for _ in range(3))
-    batches.close()  # type: ignore[attr-defined]
-    gc.collect()
-    return rate
+def _check_epoch(name: str, batches: Iterator[Any], count: int) -> None:
+    """That every document came once; without what may not fill a batch."""
+    whole = count // BATCH
+    ids = [document["id"] for batch in islice(batches, whole) for document in batch]
+    if len(set(ids)) != len(ids) or len(ids) < (whole - 8) * BATCH:  # some fill no batch for each worker
+        raise AssertionError(f"{name} served {len(set(ids))} documents in {len(ids)} places of an epoch of {count}")
+    if any(len(document["text"]) < 1000 for document in next(batches)):
+        raise AssertionError(f"{name} serves documents without their text")
 
 
-def _turn(batches: Iterator[Any]) -> float:
-    began, count = time.perf_counter(), 0
+def _turn(batches: Iterator[Any]) -> list[float]:
+    began, cpu, count = time.perf_counter(), _processor_time(), 0
     while time.perf_counter() - began < _SECONDS:
-        next(batches)
-        count += BATCH
-    return count / (time.perf_counter() - began)
+        count += len(next(batches))
+    seconds = time.perf_counter() - began
+    return [round(count / seconds), round(1e6 * (_processor_time() - cpu) / count, 2)]
+
+
+def _medians(turns: list[list[float]]) -> tuple[float, float]:
+    return median(turn[0] for turn in turns), median(turn[1] for turn in turns)
+
+
+def _processor_time() -> float:
+    """Seconds, of this process and its workers, with those that have ended."""
+    me = psutil.Process()
+    return sum(me.cpu_times()[:4]) + sum(sum(one.cpu_times()[:2]) for one in me.children(recursive=True))
+
+
+def _settle() -> None:
+    """Until the workers have read ahead."""
+    deadline, before = time.monotonic() + 5, -1.0
+    while time.monotonic() < deadline and (now := _processor_time()) - before > 0.02:
+        before = now
+        time.sleep(0.2)
 
 
 def _first_batch(part: Part, quick: bool) -> None:
@@ -127,7 +159,10 @@ def _first_batch(part: Part, quick: bool) -> None:
             None if quick else seconds < 1,
         )
     part.add(
-        "memory of a worker of its own (of the main process)", "", f"{found['worker MB']} MB ({found['main MB']} MB)"
+        "memory of a worker of its own",
+        "",
+        f"{found['worker MB']} MB, of one of a plain DataLoader {found['plain worker MB']} MB (main process: "
+        f"{found['main MB']} MB)",
     )
 
 
@@ -143,10 +178,18 @@ def _first_batch_here(root: Path) -> dict[str, Any]:
     loader = SelectedLoader(SelectedDataset(root), BATCH, 2)
     list(islice(loader, 500))
     workers = psutil.Process().children(recursive=True)
-    found["worker MB"] = round(median(one.memory_full_info().uss for one in workers) / 1e6)
+    found["worker MB"] = _megabytes(workers)
     found["main MB"] = round(psutil.Process().memory_full_info().uss / 1e6)
     loader.close()
+    batches = plain(root, 2)
+    list(islice(batches, 500))
+    found["plain worker MB"] = _megabytes(psutil.Process().children(recursive=True))
     return found
+
+
+def _megabytes(workers: list[psutil.Process]) -> int:
+    """That a worker shares with nobody."""
+    return round(median(one.memory_full_info().uss for one in workers) / 1e6)
 
 
 def _page(record: dict[str, Any], rows: list[list[Any]]) -> str:

@@ -14,6 +14,7 @@ from tsds_stream.streams.layout import Layout
 from tsds_stream.streams.manifest import read_manifest
 
 SET = "default"
+_SHARDS = 8
 
 
 def selection(count: int, length: int) -> Path:
@@ -45,6 +46,19 @@ def lines_of(root: Path) -> Path:
                 out.write(Layout(root).of(SET).lines(segment.number).read_bytes())
         half.rename(path)
     return path
+
+
+def shards_of(root: Path) -> list[Path]:
+    """The same lines in 8 files, as loaders want them whose workers read files of their own; made on first use."""
+    folder = root / "shards"
+    if not folder.exists():
+        half = folder.with_suffix(".part")
+        half.mkdir(exist_ok=True)
+        lines = lines_of(root).read_bytes().splitlines(keepends=True)
+        for k in range(_SHARDS):
+            (half / f"{k}.jsonl").write_bytes(b"".join(lines[k::_SHARDS]))
+        half.rename(folder)
+    return sorted(folder.iterdir())
 
 
 def _record(name: str, text: str, p: float) -> dict[str, object]:
