@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.evidence import mixes
+from benchmarks.evidence.contestants import compared
 from benchmarks.evidence.corpora.code import code_corpus
 from benchmarks.evidence.corpora.images import images
 from benchmarks.evidence.image_trials import ImageSplit
 from benchmarks.evidence.measuring import measured
-from benchmarks.evidence.near_duplicates import compared
 from benchmarks.evidence.pictures import draw_differences
 from benchmarks.evidence.results import Finding, Results
 from benchmarks.evidence.table import BEST_SIMPLE, Table

@@ -1,9 +1,9 @@
 """What the targets are drawn from: fixed here before any result was seen, and not changed afterwards.
 
 The rules and their defaults were developed on other mixes. Of text, no two domains of a mix here stood together in one
-of those; of code, every mix has one of the languages (C, Lisp, Tcl) that were not in the corpus then. A seed of a table
-is a mix and one random split of it: seed k takes mix k modulo their number, so that twelve seeds are twelve mixes and
-not twelve splits of one.
+of those; of code, every mix has one of the languages of which there was hardly any then (C) or none (Lisp, Tcl). A
+seed of a table is a mix and one random split of it: seed k takes mix k modulo their number, so that twelve seeds are
+twelve mixes and not twelve splits of one.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.evidence import mixes
+from benchmarks.evidence.contestants import compared, kde
 from benchmarks.evidence.corpora.text import text_corpus
 from benchmarks.evidence.measuring import measured
 from benchmarks.evidence.pictures import Panel, draw_panels
@@ -14,35 +15,11 @@ from benchmarks.evidence.results import Finding, Results
 from benchmarks.evidence.table import BEST_SIMPLE, Table
 from benchmarks.evidence.trials import Split
 from tsds_stream.comparison.intervals import Interval
-from tsds_stream.comparison.methods import method_of
-from tsds_stream.comparison.methods.product import Product
-from tsds_stream.comparison.task import Method
 
 COPIED: Final = {"no copies": 0.0, "1% copied": 0.01, "5% copied": 0.05, "10% copied": 0.1}
 SIGMAS: Final = (0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9)
 SWEPT: Final = ("no copies", "5% copied")
 DOCUMENTS, TARGETS, HELD_OUT, BUDGET = 20_000, 200, 500, 1000
-_NAMES: Final = (
-    "kde",
-    "turns",
-    "uniform",
-    "top",
-    "round_robin",
-    BEST_SIMPLE,
-    "dedup+uniform",
-    "nearest",
-    "dsir",
-    "random",
-)
-_APART: Final = {"min_distance": "auto"}
-
-
-def compared() -> dict[str, Method]:
-    """Everything that is compared where near-copies are the question."""
-    found: dict[str, Method] = {name: method_of(name) for name in _NAMES}
-    found["kde, min_distance"] = _kde(**_APART)
-    found["uniform, min_distance"] = Product("", {"regularizer": "uniform", "mode": "coordinated", **_APART})
-    return found
 
 
 def sigma_name(sigma: float) -> str:
@@ -59,13 +36,9 @@ def run(seed: int, quick: bool) -> list[Finding]:
         trial = split.trial(100 if quick else BUDGET, size[1], copied)
         asked = compared()
         if condition in SWEPT:
-            asked |= {sigma_name(sigma): _kde(sigma=sigma) for sigma in SIGMAS}
+            asked |= {sigma_name(sigma): kde(sigma=sigma) for sigma in SIGMAS}
         found += [Finding(condition, name, measured(trial, method)) for name, method in asked.items()]
     return found
-
-
-def _kde(**changes: object) -> Product:
-    return Product("", {"regularizer": "kde", "mode": "coordinated", **changes})
 
 
 def draw(results: Results, path: Path) -> None:
@@ -85,7 +58,7 @@ def draw(results: Results, path: Path) -> None:
         path,
         [
             Panel("What is selected twice", share, along, shown, partial(results.mean, figure="distinct")),
-            Panel("What that costs", (share[0], excess), along, shown[:5], loss),
+            Panel("What that costs", (share[0], excess), along, shown[:5], loss, differences=True),
             Panel("The kernel's width", ("sigma", excess), [(s, sigma_name(s)) for s in SIGMAS], SWEPT, of_sigma),
         ],
     )
