@@ -16,7 +16,7 @@ def needed(name: str) -> ModuleType:
     except ModuleNotFoundError:
         if os.environ.get("TSDS_CI_TORCH") == "1":
             raise
-        pytest.skip(f"{name} is not installed (pip install '.[loader]')", allow_module_level=True)
+        pytest.skip(f"{name} is not installed (pip install '.[loader,readers]')", allow_module_level=True)
 
 
 # Of torch: that 4 workers are many for this computer. Of Python from 3.12 on: that torch has threads where it forks.
