@@ -176,7 +176,10 @@ class ServedWriter:
             while done < len(line):
                 done += self._append(file, line[done:])
         except BaseException:
-            os.ftruncate(file, self._length)
+            try:
+                os.ftruncate(file, self._length)
+            except OSError:
+                self._held.close_file()  # nothing may be written behind half a record
             raise
         self._length += len(line)
 
