@@ -128,6 +128,7 @@ def test_what_is_asked_of_one_method_does_not_depend_on_the_others(comparison: C
         ({"mode": "top"}, ["random"], ["top", "random"]),
         ({"mode": "turns", "min_distance": 0.2}, ["random"], ["turns", "random"]),
         ({"mode": "turns"}, ["random"], ["default", "random"]),
+        ({"regularizer": "tv", "alpha": 0.5}, ["random"], ["tv", "random"]),
         ({"mode": "multinomial"}, ["random"], ["default", "random"]),
     ],
 )

@@ -63,7 +63,8 @@ def against(difference: float, noise: list[float], base: float = 5.0) -> Compari
         (
             0.05,
             NOISY,
-            "top: no difference to kde on this data: +5.1% (-11.7 to +25.1), which has room for 17% either way.",
+            "top: no difference to kde is shown on this data: +5.1% (-11.7 to +25.1) leaves it open; more --seeds or "
+            "targets narrow that.",
         ),
         (0.0, [0.0] * 5, "top does what kde does: the same perplexity on every split."),
         (0.2, [0.0], "top: perplexity +22.1% on one split, which says nothing of chance."),
@@ -89,7 +90,8 @@ def test_all_verdicts_add_up_to_one_sentence():
     comparison = comparison_of(losses)
     assert overall(comparison, verdicts(comparison)) == (
         "kde beats nearest and random clearly and tv by 4%; kde is beaten by turns by 3%; top: a difference too small "
-        "to matter; uniform and default: no difference on this data."
+        "to matter; default: no difference on this data; uniform: no difference is shown on this data, and none is "
+        "ruled out."
     )
     one = comparison_of({"kde": [5.0], "random": [5.4]})
     assert overall(one, verdicts(one)) == "One split gives no interval, so nothing is decided: ask for more --seeds."

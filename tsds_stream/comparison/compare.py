@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from tsds_stream.comparison.methods import COMPARED, METHODS, method_of
-from tsds_stream.comparison.methods.product import Product
+from tsds_stream.comparison.methods.product import Product, TotalVariation
 from tsds_stream.comparison.near_copies import copies_of, near_copy_distance
 from tsds_stream.comparison.neighbours import AllNeighbours
 from tsds_stream.comparison.pool import Pool, Targets
@@ -190,7 +190,7 @@ def ordered(plan: Plan) -> list[str]:
     same = [
         name
         for name in [*asked, *(name for name in METHODS if name != "default"), "default"]
-        if isinstance(method := method_of(name), Product) and method.changed(plain) == plain
+        if isinstance(method := method_of(name), Product | TotalVariation) and method.changed(plain) == plain
     ]
     return [same[0], *(name for name in asked if name != same[0])]
 

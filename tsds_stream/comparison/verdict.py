@@ -34,6 +34,12 @@ class Verdict:
     measure: str
 
     @property
+    def narrow(self) -> bool:
+        """Whether the interval leaves room for small differences only."""
+        half = self.difference.half
+        return half is not None and half <= NARROW
+
+    @property
     def percent(self) -> str:
         """The difference and its interval: "+3.1% (+1.2 to +5.0)"."""
         mean = f"{100 * expm1(self.difference.mean):+.1f}%"
@@ -49,9 +55,10 @@ class Verdict:
         if self.outcome == "one seed":
             return f"{self.method}: {self.measure} {self.percent} on one split, which says nothing of chance."
         if self.outcome == "open":
-            half = self.difference.half or 0.0
-            hides = "" if half <= NARROW else f", which has room for {100 * half:.0f}% either way"
-            return f"{self.method}: no difference to {self.reference} on this data: {self.percent}{hides}."
+            none = f"{self.method}: no difference to {self.reference}"
+            if self.narrow:
+                return f"{none} on this data: {self.percent}."
+            return f"{none} is shown on this data: {self.percent} leaves it open; more --seeds or targets narrow that."
         winner, loser = (self.reference, self.method) if self.outcome == "worse" else (self.method, self.reference)
         size = abs(self.difference.mean)
         how = ", too little to matter in practice" if size < SMALL else " clearly" if size >= LARGE else ""
@@ -89,11 +96,14 @@ def overall(comparison: Comparison, found: Sequence[Verdict]) -> str:
             named = [f"{_listed(clear)} clearly"] if clear else []
             parts.append(f"{words} {_listed([*named, *some])}")
     little = [one.method for one in found if one.outcome in ("worse", "better") and abs(one.difference.mean) < SMALL]
-    even = [one.method for one in found if one.outcome in ("open", "same")]
+    even = [one.method for one in found if one.outcome == "same" or (one.outcome == "open" and one.narrow)]
+    unclear = [one.method for one in found if one.outcome == "open" and not one.narrow]
     if little:
         parts.append(f"{_listed(little)}: a difference too small to matter")
     if even:
         parts.append(f"{_listed(even)}: no difference on this data")
+    if unclear:
+        parts.append(f"{_listed(unclear)}: no difference is shown on this data, and none is ruled out")
     if not parts:
         return f"There is nothing to hold {reference} against."
     return "; ".join(parts) + "."

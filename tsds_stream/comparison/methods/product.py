@@ -40,15 +40,17 @@ class TotalVariation:
     about: str
     needs_texts: bool = False
 
+    def changed(self, config: SelectorConfig) -> SelectorConfig:
+        """The settings with which the documents are selected, where alpha is a number."""
+        return config.model_copy(update={"regularizer": "tv", "mode": "coordinated"})
+
     def select(self, task: Task) -> Int64:
         """See `Method.select`; ascending rows."""
-        given = task.config.model_dump()
         alpha = task.config.alpha
         if alpha == "auto":
             scale = task.config.distance_scale
             alpha = scale / (scale + reach(task, task.config.spread * task.budget))
-        changed = {"regularizer": "tv", "mode": "coordinated", "alpha": alpha}
-        return chosen(task, SelectorConfig(**{**given, **changed}))
+        return chosen(task, self.changed(task.config.model_copy(update={"alpha": alpha})))
 
 
 def chosen(task: Task, config: SelectorConfig) -> Int64:
