@@ -106,6 +106,10 @@ def _ends(lengths: Iterable[int]) -> NDArray[np.uint64]:
 class Segment:
     """A segment opened for reading; both files are memory-mapped. Columns are aligned with its rows.
 
+    Attributes:
+        data, offsets: the lines, and where each begins; row i is `data[offsets[i] : offsets[i + 1]]`.
+        compared: 1 for lines whose checksum was found right.
+
     Raises:
         DamagedFileError: a file is missing or has another size than the manifest says.
     """
@@ -124,7 +128,7 @@ class Segment:
             raise DamagedFileError(self.index_path, "is not the index of this segment", RESTORE)
         part = [index[a:b] for a, b in pairwise(cuts[2:])]
         offsets: NDArray[np.uint64] = part[0].view("<u8").astype(np.uint64, copy=False)
-        self._offsets = memoryview(offsets.data)  # whose items cost less than those of an array
+        self.offsets = memoryview(offsets.data)  # whose items cost less than those of an array
         self._id_ends: NDArray[np.uint64] = part[1].view("<u8")
         self.multiplicities: NDArray[np.int64] = part[2].view("<i8")
         self.probabilities: NDArray[np.float64] = part[3].view("<f8")
@@ -133,9 +137,9 @@ class Segment:
         self._checksums: NDArray[np.uint32] = part[6].view("<u4")
         self._ids = index[cuts[-1] :]
         self._index = index
-        self._compared = bytearray(n)  # 1 for lines whose checksum was found right
+        self.compared = bytearray(n)
         with self.path.open("rb") as file:
-            self._lines = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self.data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
     @cached_property
     def ids(self) -> NDArray[np.object_]:
@@ -162,12 +166,12 @@ class Segment:
         Raises:
             DamagedFileError: it is not what was written.
         """
-        start, end = self._offsets[row], self._offsets[row + 1]
-        line = self._lines[start:end]
-        if not self._compared[row]:
+        start, end = self.offsets[row], self.offsets[row + 1]
+        line = self.data[start:end]
+        if not self.compared[row]:
             if crc32(line) != self._checksums.item(row):
                 raise DamagedFileError(self.path, f"is damaged in line {row + 1} (byte {start})", RESTORE)
-            self._compared[row] = 1
+            self.compared[row] = 1
         return line
 
     def row(self, row: int) -> Row:
@@ -198,7 +202,7 @@ class Segment:
                 check_file(self.path, self.info.data_bytes, self.info.data_sha256, RESTORE)
             except DamagedFileError:
                 if self.path.exists() and self.path.stat().st_size == self.info.data_bytes:
-                    self._compared = bytearray(self.info.rows)  # lines may have been right when they were read
+                    self.compared = bytearray(self.info.rows)  # lines may have been right when they were read
                     for row in range(self.info.rows):
                         self.line(row)
                 raise
