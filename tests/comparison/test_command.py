@@ -182,6 +182,22 @@ def test_what_cannot_work_is_one_sentence_and_the_right_code(
     assert told.out == ""
 
 
+@pytest.mark.parametrize("as_json", [True, False])
+def test_without_matplotlib_all_but_the_plot_is_written_and_the_way_to_get_it_told(
+    corpus: Path, tmp_path: Path, as_json: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr("tsds_stream.comparison.plot.can_draw", lambda: False)
+    monkeypatch.chdir(corpus)
+    words = ["--budget", "20", "--seeds", "1", "--methods", "random", "--quiet", "--output", tmp_path / "out"]
+    assert main(command(*words, *(["--json"] if as_json else []))) == ExitStatus.OK
+    told = capsys.readouterr()
+    assert "pip install 'tsds-stream[plots]'" in (told.err if as_json else told.out)
+    assert not as_json or json.loads(told.out)["reference"] == "kde"
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "comparison.json", "comparison.txt", "selections.jsonl"
+    }  # fmt: skip
+
+
 def test_the_help_describes_every_method():
     done = tsds("compare", "--help")
     assert done.returncode == 0

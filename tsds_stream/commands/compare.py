@@ -29,7 +29,8 @@ examples:
   tsds-stream compare --documents corpus/ --targets t.jsonl --budget 1000 --methods turns,dedup+round_robin,random
   tsds-stream compare --documents corpus/ --targets t.jsonl --budget 1000 --sigma 0.4 --seeds 10 --json | jq .sentence
 
-The seconds that are told are those of the selection alone. An interval that holds 0 means: no difference was found.
+The seconds are those of the selection alone. One of twenty intervals misses the truth, so do not read too much into the
+best of many methods.
 """
 
 
@@ -191,7 +192,11 @@ def _report(comparison: Comparison, material: Material, arguments: argparse.Name
     from tsds_stream.comparison.results import as_json
     from tsds_stream.terminal import Page
 
+    undrawn = arguments.output is not None and not plot.can_draw()
+    how = f"Not drawn: matplotlib is not installed. For a plot: {plot.HOW}, then compare again."
     if arguments.json:
+        if undrawn:
+            print(how, file=sys.stderr)
         content = {**as_json(comparison), "embedder": material.embedder, "unusable": dict(material.unusable)}
         print(orjson.dumps(content, option=orjson.OPT_INDENT_2).decode())
         return
@@ -199,8 +204,8 @@ def _report(comparison: Comparison, material: Material, arguments: argparse.Name
     show(comparison, page)
     if arguments.output is not None:
         page.heading(f"Written to {arguments.output}")
-        if not plot.can_draw():
-            page.line(f"  Not drawn: matplotlib is not installed. For a plot: {plot.HOW}, then compare again.")
+        if undrawn:
+            page.line(f"  {how}")
 
 
 def _about() -> str:

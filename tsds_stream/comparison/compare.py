@@ -111,8 +111,8 @@ def compare(
     names = ordered(plan)
     has_texts = pool.words is not None and targets.words is not None
     if textless := [name for name in names if method_of(name).needs_texts and not has_texts]:
-        names_them = ", ".join(textless)
-        raise ValueError(f"{names_them} needs the text of every document and target: leave it out of --methods")
+        those = ", ".join(textless)
+        raise ValueError(f"{those} needs the text of every document and target: leave it out of --methods")
     near_copy = plan.near_copy
     if near_copy is None:
         given = plan.config.min_distance
@@ -183,7 +183,7 @@ def _with_shortlists(config: SelectorConfig, targets: int) -> SelectorConfig:
 def ordered(plan: Plan) -> list[str]:
     """The methods to compare, each once, the reference first: the one that selects as the options say.
 
-    Where none of those asked for does, it is the first of all methods that does (`default` always does).
+    Where none of those asked for does, it is the first of all methods that does; `default` always does.
     """
     asked = list(dict.fromkeys(plan.methods))
     plain = plan.config

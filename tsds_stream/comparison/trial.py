@@ -65,7 +65,7 @@ class Trial:
 def hold_out(targets: Targets, share: float, seed: int) -> Bool:
     """(M,) bool: the targets held out: `share` of all and, as nearly as can be, of each group; at least 1, never all.
 
-    A hash of seed and id orders the targets of a group, so a target's place does not depend on the others.
+    A hash of seed and id orders the targets of a group, so the order in which they came does not matter.
     """
     count = min(max(round(share * len(targets)), 1), len(targets) - 1)
     draws = uniforms(hashed(targets.ids), salt_of(seed, "held out"))
@@ -103,7 +103,8 @@ def run_trial(
         if not len(rows):
             raise ValueError(f"{name} took nothing: every document exceeds the budget of {task.budget:,} tokens")
         selected = task.pool.part(rows)
-        reference = reference or selected
+        if reference is None:
+            reference = selected
         score = measured(selected, reference, held_out, task.near_copy, vocabulary, seconds)
         scores[name] = replace(score, reasons=tuple(sorted(mine.reasons)))
         taken[name] = rows
