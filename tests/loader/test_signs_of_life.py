@@ -1,4 +1,4 @@
-"""A publisher is known to be alive by its heartbeats, and by what it publishes: one that has just begun has none yet."""
+"""A publisher is known to be alive by its heartbeats, and by what it publishes: these come first, and more often."""
 
 from __future__ import annotations
 
