@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol, overload
+from typing import Any, Final, Protocol, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,7 @@ class Tokenized:
 
     def __init__(self, tokenizer: Tokenizer | Encode, field: str = "text") -> None:
         encode: Any = getattr(tokenizer, "encode", tokenizer)
-        if not callable(encode):
+        if not callable(encode) or isinstance(tokenizer, str):
             raise TypeError(f"a tokenizer has encode, or is a callable; a {type(tokenizer).__name__} is not")
         # Not the bound method: those of some tokenizers cannot be pickled, while the tokenizers can.
         self._tokenizer, self._field = tokenizer, field
@@ -95,7 +95,9 @@ class Measure:
     """
 
     def __init__(self, count: str | Tokenizer | Callable[[Json], int] | None) -> None:
-        self._count: Any = Tokenized(count) if hasattr(count, "encode") else count  # type: ignore[arg-type]
+        self._count: Any = count
+        if hasattr(count, "encode") and not isinstance(count, str):
+            self._count = Tokenized(cast(Tokenizer, count))
 
     def __call__(self, document: Json) -> int:
         """Raises `LoaderError` where it cannot be told."""
