@@ -87,17 +87,20 @@ class Split:
         random = np.random.default_rng((SEED, seed))
         self._mix, self._seed = mix, seed
         self._shares = np.array([mix.get(name, 0.0) for name in corpus.names])
-        examples: list[Int64] = []
-        rest: dict[str, Int64] = {}
-        for domain, share in mix.items():
-            wanted = round(targets * share) + round(held_out * share)
-            first, rest[domain] = np.split(random.permutation(corpus.of_domain[domain]), [wanted])
-            examples.append(first)
-        base = _pool(corpus, rest, documents, rare, random)
-        order = random.permutation(len(base))
-        self._copied = order[: round(copied * len(base))]  # in this order documents are copied
-        self._documents = len(base)
+        asked = {domain: round(targets * share) for domain, share in mix.items()}
+        unseen = {domain: round(held_out * share) for domain, share in mix.items()}
+        examples, rest = _drawn(corpus, {domain: asked[domain] + unseen[domain] for domain in mix}, random)
+        rows = np.concatenate(list(examples.values()))
+        lexicon = Lexicon()
+        self._vectors = np.asarray(corpus.vectors[rows])
+        self._words = lexicon.encode([corpus.texts[row] for row in rows.tolist()])
+        ends = np.cumsum([len(part) for part in examples.values()])
+        self._examples = np.split(np.arange(len(rows)), ends[:-1])  # the targets of a domain, then its held-out ones
+        self._unseen = [part[asked[domain] :] for part, domain in zip(self._examples, mix, strict=True)]
 
+        base = _pool(corpus, rest, documents, rare, random)
+        self._documents = len(base)
+        self._copied = random.permutation(len(base))[: round(copied * len(base))]  # in this order documents are copied
         texts = [corpus.texts[row] for row in base.tolist()]
         copies = copies_of(texts, self._copied.tolist(), Random(seed))
         vectors = np.asarray(corpus.vectors[base])
@@ -106,20 +109,10 @@ class Split:
         texts += copies.texts
         tokens = np.array([count_tokens(text) for text in texts], np.int64)
         self._tokens = float(tokens[: len(base)].mean())
-        lexicon = Lexicon()
-        rows = np.concatenate(examples)
-        self._vectors = np.asarray(corpus.vectors[rows])
-        self._words = lexicon.encode([corpus.texts[row] for row in rows.tolist()])
-        ends = np.cumsum([len(part) for part in examples])
-        self._examples = np.split(np.arange(len(rows)), ends[:-1])  # the targets of a domain, then its held-out ones
-        self._unseen = [
-            part[round(targets * share) :] for part, share in zip(self._examples, mix.values(), strict=True)
-        ]
-        words = lexicon.encode(texts)
 
         arrival = random.permutation(len(texts))  # copies stand anywhere
         ids = [f"{number:06d}" for number in range(len(arrival))]
-        self._pool = Pool.of(ids, vectors[arrival], tokens[arrival], words.take(arrival))
+        self._pool = Pool.of(ids, vectors[arrival], tokens[arrival], lexicon.encode(texts).take(arrival))
         self._sources = np.concatenate([np.arange(len(base)), np.array(copies.sources, np.int64)])[arrival]
         self._original = arrival < len(base)
         self._domains = corpus.domains[base][self._sources]
@@ -148,6 +141,20 @@ class Split:
         rows = np.concatenate(parts)
         ids = [f"{row:05d}" for row in rows.tolist()]
         return Targets.of(ids, self._vectors[rows], words=self._words.take(rows))
+
+
+def _drawn(
+    corpus: Corpus, wanted: Mapping[str, int], random: np.random.Generator
+) -> tuple[dict[str, Int64], dict[str, Int64]]:
+    """So many random texts of each domain, and all others of it."""
+    drawn: dict[str, Int64] = {}
+    rest: dict[str, Int64] = {}
+    for domain, number in wanted.items():
+        rows = random.permutation(corpus.of_domain[domain])
+        if len(rows) < number:
+            raise ValueError(f"{domain} has {len(rows)} texts, and {number} were asked for as targets")
+        drawn[domain], rest[domain] = rows[:number], rows[number:]
+    return drawn, rest
 
 
 def _pool(

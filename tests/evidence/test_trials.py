@@ -58,6 +58,11 @@ def test_targets_held_out_targets_and_pool_share_no_text(small_corpus: Corpus):
     assert (len(task.targets), len(trial.held_out), len(task.pool)) == (30, 20, 200)
 
 
+def test_more_targets_than_a_domain_has_are_refused(small_corpus: Corpus):
+    with pytest.raises(ValueError, match="fish has 150 texts, and 192 were asked for"):
+        Split(small_corpus, MIX, 0, documents=10, targets=300, held_out=20)
+
+
 def test_a_split_is_a_function_of_its_seed(small_corpus: Corpus):
     one, again, other = (split(small_corpus, seed).trial(20, 30, 0.1).task.pool for seed in (4, 4, 5))
     assert one.vectors.tobytes() == again.vectors.tobytes()
