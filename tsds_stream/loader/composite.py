@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import torch
@@ -33,8 +33,12 @@ class Stream(Protocol):
     def take(self) -> Any:
         """The next sample, or None at the end."""
 
-    def begin(self) -> None:
-        """Go on after the end."""
+    @property
+    def through(self) -> list[str]:
+        """The names of the sources that have come to their end."""
+
+    def begin(self, through: Collection[str]) -> None:
+        """Go on after the end: these sources begin their next epoch, others go on where they are."""
 
     def state(self) -> Json:
         """Where the last sample that was taken ends; cheap, and for `Composite.as_json`."""

@@ -73,6 +73,7 @@ class CompositeLoader:
         self._held: dict[tuple[str, int], float] = {}
         self._turn, self._step, self._epoch = 0, 0, 0
         self._ahead_of_state = False  # an error came while a batch was composed, or the workers were ended
+        self._through: list[str] = []  # sources that have come to their end on a rank
         self._state = self._stream.state()
 
     @property
@@ -154,7 +155,7 @@ class CompositeLoader:
                 raise
             self._state, self._step = state, self._step + 1
             yield _pinned(batch) if self._pin else batch
-        self._stream.begin()
+        self._stream.begin(self._through)
         self._epoch, self._state = self._epoch + 1, self._stream.state()
 
     def _samples(self) -> list[Any] | None:
@@ -168,7 +169,11 @@ class CompositeLoader:
             samples.append(sample)
         whole = bool(samples) and (len(samples) == self._batch_size or not self._drop_last)
         if self._compare:  # the ranks end together, with the first
-            whole = all(one["whole"] for one in self._coordination.gather({"whole": whole}))
+            everybody = self._coordination.gather({"whole": whole, "through": self._stream.through})
+            whole = all(one["whole"] for one in everybody)
+            self._through = sorted({name for one in everybody for name in one["through"]})
+        else:
+            self._through = self._stream.through
         return samples if whole else None
 
     def _go_back(self) -> None:

@@ -36,8 +36,12 @@ class Leaf(Protocol):
     def take(self, fill: Fill, /) -> Prepared | None:
         """The next document, or None at the end of an epoch of a source that does not repeat."""
 
+    @property
+    def through(self) -> bool:
+        """Whether the epoch has ended."""
+
     def renew(self) -> None:
-        """Begin the next epoch if this one is through."""
+        """Begin the next epoch."""
 
     def state(self) -> Json:
         """Where the last document that was taken ends."""
@@ -127,8 +131,6 @@ class PositionLeaf:
         return found
 
     def renew(self) -> None:
-        if not self.through:
-            return
         if self._all_empty and self._repeat:
             raise LoaderError(
                 f"Source {self._name!r} has no tokens: all documents of an epoch are empty. Leave it out."
@@ -190,6 +192,9 @@ class IterableLeaf:
         dataset: the iterable.
         prepare: done with each document.
         repeat: begin the next epoch where one ends.
+
+    Attributes:
+        through: whether the epoch has ended.
     """
 
     def __init__(self, name: str, dataset: Any, prepare: Preparation, epoch: int, *, repeat: bool) -> None:
@@ -203,7 +208,7 @@ class IterableLeaf:
         while True:
             document = self._next()
             if document is None:
-                self._through = True
+                self.through = True
                 if not self._repeat:
                     return None
                 self.renew()
@@ -215,8 +220,6 @@ class IterableLeaf:
             return prepared
 
     def renew(self) -> None:
-        if not self._through:
-            return
         if self._all_empty and self._repeat:
             raise LoaderError(
                 f"Source {self._name!r} has nothing to serve: an epoch of it has no documents, or only empty ones. See "
@@ -225,7 +228,7 @@ class IterableLeaf:
         self._begin(self._epoch + 1)
 
     def state(self) -> Json:
-        state: Json = {"epoch": self._epoch, "taken": self._taken, "through": self._through}
+        state: Json = {"epoch": self._epoch, "taken": self._taken, "through": self.through}
         if self._stateful and self._iterator is not None:
             state["own"] = self._dataset.state_dict()
         elif self._restored is not None:
@@ -234,7 +237,7 @@ class IterableLeaf:
 
     def restore(self, state: Json) -> None:
         self._begin(int(state["epoch"]))
-        self._taken, self._through, self._restored = int(state["taken"]), bool(state["through"]), state.get("own")
+        self._taken, self.through, self._restored = int(state["taken"]), bool(state["through"]), state.get("own")
         self._all_empty = not self._taken
         if self._restored is not None and not self._stateful:
             raise LoaderError(
@@ -243,12 +246,12 @@ class IterableLeaf:
             )
 
     def _begin(self, epoch: int) -> None:
-        self._epoch, self._taken, self._through, self._all_empty = epoch, 0, False, True
+        self._epoch, self._taken, self.through, self._all_empty = epoch, 0, False, True
         self._iterator: Iterator[Any] | None = None
         self._restored = None
 
     def _next(self) -> Json | None:
-        if self._through:
+        if self.through:
             return None
         try:
             if self._iterator is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from math import isfinite
 from typing import Any, Final, Literal
 
@@ -200,7 +200,7 @@ class MixtureStream:
     """The documents of a mixture, one after the other."""
 
     def __init__(self, mixture: Mixture, leaves: dict[str, Leaf], chunks: Chunks) -> None:
-        self.leaves = leaves
+        self.leaves, self._mixture = leaves, mixture
         self._order, self._fill = list(leaves.values()), chunks.fill
         self._drops = [mixture.exhausted[name] == "drop" for name in mixture.names]
         self._proportions = Proportions(mixture.names, mixture.shares, mixture.seed)
@@ -226,10 +226,14 @@ class MixtureStream:
         self._ended = True
         return None
 
-    def begin(self) -> None:
-        """Go on after the end: sources that are through begin their next epoch, others go on where they are."""
-        for leaf in self._order:
-            leaf.renew()
+    @property
+    def through(self) -> list[str]:
+        """The sources that have come to their end."""
+        return [name for name, leaf in self.leaves.items() if leaf.through and not self._mixture.repeats(name)]
+
+    def begin(self, through: Collection[str]) -> None:
+        for name in through:
+            self.leaves[name].renew()
         self._proportions.begin()
         self._ended = False
 

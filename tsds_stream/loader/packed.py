@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Collection
 from typing import Any, Final
 
 import numpy as np
@@ -144,8 +145,12 @@ class PackedStream:
                 pieces = self._packer.next()
         return None if pieces is None else self._sample(pieces)
 
-    def begin(self) -> None:
-        self._documents.begin()
+    @property
+    def through(self) -> list[str]:
+        return self._documents.through
+
+    def begin(self, through: Collection[str]) -> None:
+        self._documents.begin(through)
 
     def state(self) -> Json:
         return {**self._documents.state(), "left_over": self._packer.state()}
