@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from math import exp, log
 
 import numpy as np
@@ -42,6 +43,34 @@ def test_probabilities_are_those_computed_by_hand():
     assert p(b, c, END) == pytest.approx(0.25 + DISCOUNT * p_end)  # "b c" never seen: c alone
     assert p(UNKNOWN, UNKNOWN, c) == pytest.approx(p_c)  # nothing is known of the context
     assert p(UNKNOWN, UNKNOWN, UNKNOWN) == pytest.approx(uniform)
+
+
+def test_probabilities_are_those_of_counting_in_dictionaries():
+    random = np.random.default_rng(5)
+    texts = [" ".join(f"w{k}" for k in random.integers(0, 6, random.integers(0, 9)).tolist()) for _ in range(25)]
+    model, vocabulary, asked = model_of(texts[:20], texts[20:])
+    learnt = [vocabulary.numbers[asked.lexicon.encode([text]).flat].tolist() for text in texts[:20]]
+    seen: Counter[tuple[int, ...]] = Counter()
+    for words in learnt:
+        padded = [BEGIN, BEGIN, *words, END]
+        seen.update(zip(padded, padded[1:], padded[2:], strict=False))
+    after: Counter[tuple[int, ...]] = Counter((b, c) for _, b, c in seen)
+    alone: Counter[tuple[int, ...]] = Counter((c,) for _, c in after)
+    tables = [alone, after, seen]
+
+    def probability(context: tuple[int, ...], word: int) -> float:
+        shorter = probability(context[1:], word) if context else 1 / (vocabulary.size - 1)
+        table = tables[len(context)]
+        total = sum(count for gram, count in table.items() if gram[:-1] == context)
+        if not total:
+            return shorter
+        kinds = sum(gram[:-1] == context for gram in table)
+        return (max(table[(*context, word)] - DISCOUNT, 0) + DISCOUNT * kinds * shorter) / total
+
+    numbers = range(vocabulary.size)
+    trigrams = [(a, b, c) for a in numbers for b in numbers for c in numbers if c != BEGIN]
+    expected = [log(probability((a, b), c)) for a, b, c in trigrams]
+    np.testing.assert_allclose(model.log_probabilities(np.array(trigrams)), expected, rtol=1e-12)
 
 
 def test_the_probabilities_of_all_words_sum_to_1_in_any_context():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.comparison.world import TOPICS, pool_and_targets, vectors_of
-from tsds_stream.comparison.near_copies import copies_of, near_copy_distance
+from tsds_stream.comparison.near_copies import copies_of, distinct, near_copy_distance
 from tsds_stream.comparison.neighbours import AllNeighbours, Lists
 from tsds_stream.comparison.pool import Pool, Targets
 from tsds_stream.comparison.trial import hold_out
@@ -78,6 +78,19 @@ def test_copies_of_targets_are_the_documents_within_the_radius():
         assert found == [tuple(pair) for pair in np.argwhere(squared < max(radius, MIN_SIGMA) ** 2).tolist()]
     same = Pool.of(["x"], targets.given[3:4], np.ones(1))
     assert [rows.tolist() for rows in copies_of(same, targets, 0.0)] == [[3], [0]]
+
+
+@pytest.mark.parametrize("block", [1, 7, 64])
+def test_near_copies_are_removed_alike_in_blocks_of_any_size(block: int, monkeypatch: pytest.MonkeyPatch):
+    pool, _ = pool_and_targets(300, 3, copies=12)
+    whole = distinct(pool, 0.35)
+    assert 20 < len(whole) < 300
+    monkeypatch.setattr("tsds_stream.comparison.near_copies._BLOCK", block)
+    assert distinct(pool, 0.35).tolist() == whole.tolist()
+    squared = squared_distances(pool.vectors[whole], pool.vectors)
+    apart = squared[:, whole] + 9 * np.eye(len(whole))
+    assert apart.min() >= 0.35**2
+    assert (squared.min(0) < 0.35**2).all()  # whoever was dropped has a reason
 
 
 @pytest.mark.parametrize("calibration", [50, 10_000])

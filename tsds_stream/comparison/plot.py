@@ -74,7 +74,7 @@ def _differences(axes: Any, found: Sequence[Verdict | None], colours: Sequence[s
             axes.plot(ends, [place, place], color=colour, linewidth=2)
             axes.plot([100 * expm1(one.difference.mean)], [place], "o", color=colour, markersize=5)
     if max(edges) > _FAR:
-        axes.set_xscale("symlog", linthresh=10, linscale=1.5)
+        axes.set_xscale("symlog", linthresh=10, linscale=0.8)
         axes.set_xlim(1.15 * min(edges) - 1, 1.15 * max(edges))
         shown = [tick for tick in _TICKS if min(edges) <= tick <= max(edges)]
         axes.set_xticks(shown, [f"{tick:+d}" if tick else "0" for tick in shown])
