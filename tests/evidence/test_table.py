@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.evidence import number_of_targets as targets
 from benchmarks.evidence import table as tables
 from benchmarks.evidence.page import differences_of, page_of, written
 from benchmarks.evidence.results import Finding, Results
@@ -94,6 +95,23 @@ def test_the_page_shows_means_and_what_is_decided_in_bold():
     assert "dedup+round_robin" not in page  # which was not measured
     [difference] = differences_of(example(), results)
     assert (difference["method"], difference["reference"]) == ("kde", "uniform")
+
+
+def test_an_advantage_is_said_to_hold_where_its_whole_interval_does():
+    def found(seed: int) -> list[Finding]:
+        noise = (-1) ** seed
+        by_number = {10: 0.5, 30: 0.5, 100: noise, 300: -0.5}
+        conditions = {targets.condition_of(number, 500, "no copies"): loss for number, loss in by_number.items()}
+        return [
+            Finding(condition, name, {"loss": loss if name == "random" else 0.0})
+            for condition, loss in conditions.items()
+            for name in ("kde", "random")
+        ]
+
+    results = Results({seed: found(seed) for seed in range(4)}, dict.fromkeys(range(4), 1.0))
+    assert targets.above_zero(results, "kde", "random", 500, "no copies") == "10, 30"
+    assert targets.above_zero(results, "random", "kde", 500, "no copies") == "300"
+    assert targets.above_zero(results, "kde", "random", 2000, "no copies") == "none"
 
 
 def test_a_difference_of_one_seed_has_no_interval():
