@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -9,12 +11,14 @@ import numpy as np
 from tsds_stream.comparison.neighbours import AllNeighbours
 from tsds_stream.comparison.pool import Pool, Targets
 from tsds_stream.selection.arithmetic import Bool, Int64
+from tsds_stream.selection.blas import blas_threads, one_blas_thread
 from tsds_stream.selection.calibration import SHARE
 from tsds_stream.selection.close_pairs import Points, close_pairs, iter_close_pairs
-from tsds_stream.selection.fold import Fold
+from tsds_stream.selection.fold import Fold, Survival
 from tsds_stream.selection.settings import MAX_SIGMA, MIN_SIGMA
 
 _BLOCK: Final = 2048  # documents decided together; changes the speed, never the result
+_MOST_THREADS: Final = 8
 _SAMPLE: Final = 8192  # documents that a fold is fitted to
 
 
@@ -32,15 +36,20 @@ def distinct(pool: Pool, radius: float) -> Int64:
     def side(rows: Int64) -> Points:
         return Points(pool.vectors, pool.norms, images, rows)
 
-    kept = np.empty(0, np.int64)
-    for start in range(0, len(pool), _BLOCK):
-        block = pool.by_key[start : start + _BLOCK]
-        dropped = np.zeros(len(block), np.bool_)
+    def near(block: Int64, others: Int64) -> Bool:
+        found = np.zeros(len(block), np.bool_)
         # What is kept lies apart, so a document is near to few of them and the pairs stay few.
-        for i, _, _ in iter_close_pairs(fold, side(block), side(kept), radius):
-            dropped[i] = True
-        block = block[~dropped]
-        kept = np.concatenate([kept, block[_first_of_each(fold, side(block), radius)]])
+        for i, _, _ in iter_close_pairs(replace(fold, survival=Survival()), side(block), side(others), radius):
+            found[i] = True
+        return found
+
+    kept, threads = np.empty(0, np.int64), min(blas_threads(), _MOST_THREADS)
+    with one_blas_thread(), ThreadPoolExecutor(threads) as workers:
+        for start in range(0, len(pool), _BLOCK):
+            block = pool.by_key[start : start + _BLOCK]
+            parts = np.array_split(kept, threads)
+            block = block[~np.any(list(workers.map(near, [block] * threads, parts)), axis=0)]
+            kept = np.concatenate([kept, block[_first_of_each(fold, side(block), radius)]])
     return np.sort(kept)
 
 
