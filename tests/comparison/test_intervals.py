@@ -9,7 +9,7 @@ from scipy import stats
 from tsds_stream.comparison.intervals import interval_of, t_quantile
 
 
-@pytest.mark.parametrize("degrees", [0.5, 1, 2, 3, 4, 5, 7, 9, 29, 100, 1000, 12345.5, 1e6])
+@pytest.mark.parametrize("degrees", [1, 1.5, 2, 3, 4, 5, 7, 9, 29, 100, 1000, 12345.5, 1e6])
 @pytest.mark.parametrize("probability", [0.5, 0.501, 0.6, 0.75, 0.9, 0.95, 0.975, 0.995, 0.9999, 1 - 1e-9])
 def test_quantiles_are_those_of_scipy(degrees: float, probability: float):
     expected = stats.t.ppf(probability, degrees)
@@ -30,7 +30,7 @@ def test_known_quantiles():
     assert t_quantile(0.975, 1e9) == pytest.approx(stats.norm.ppf(0.975), rel=1e-8)
 
 
-@pytest.mark.parametrize(("probability", "degrees"), [(0, 3), (1, 3), (0.5, 0), (0.5, -1), (float("nan"), 3)])
+@pytest.mark.parametrize(("probability", "degrees"), [(0, 3), (1, 3), (0.5, 0.5), (0.5, -1), (float("nan"), 3)])
 def test_impossible_questions_are_refused(probability: float, degrees: float):
     with pytest.raises(ValueError, match="no quantile"):
         t_quantile(probability, degrees)
