@@ -199,6 +199,19 @@ def test_a_stateful_loader_of_torchdata_resumes_twice(selection: Selection, kind
     assert found == whole
 
 
+def test_states_that_only_workers_know_or_that_are_of_others_are_refused(selection: Selection) -> None:
+    mixture = of_kind("mixture", selection.path)
+    loader = StatefulDataLoader(mixture, 2, num_workers=2, collate_fn=_listed)
+    next(iter(loader))
+    with pytest.raises(LoaderError, match="Only the workers of this DataLoader know how far they are"):
+        mixture.state_dict()
+    state = next(iter(loader.state_dict()["_snapshot"]["_worker_snapshots"].values()))["dataset_state"]
+    alone = of_kind("mixture", selection.path)
+    alone.load_state_dict(state)
+    with pytest.raises(LoaderError, match="is of worker 0 of 2, and this is worker 0 of 1"):
+        iter(alone)
+
+
 def _listed(batch: list[Any]) -> list[Any]:
     return [shown([one]) if "served" in one else shown(one) for one in batch]
 

@@ -48,8 +48,8 @@ class Mixture(Composite):
         sources: name -> (data set, share). A `SelectedDataset` has its own order, and is followed as it says: with
             `step:N`, steps are those of the loader. Other data sets with `len()` and `[i]` are shuffled in every epoch
             and divided among ranks. Those that can only be iterated over have to give this rank's part themselves; they
-            are read in the main process, and resumed by their own `state_dict` and `load_state_dict`, or else by
-            reading again what was taken.
+            are read in the main process, and resumed by their own `state_dict` and `load_state_dict`, as exactly as
+            those do it, or else by reading again what was taken.
         unit: what shares are of, `tokens` or `documents`.
         seed: decides between sources that are equally due, and orders map-style data sets.
         count: with `tokens`, their number in a document: the field that has it, a tokenizer, or a function of the
