@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Final
 
-from torch import Tensor
+from torch import Tensor, cuda
 
 from tsds_stream.loader.ahead import Ahead, Chunks, Direct
 from tsds_stream.loader.composite import Composite, restore
@@ -48,7 +48,7 @@ class CompositeLoader:
         checkpoint_lease: float,
     ) -> None:
         self._dataset, self._batch_size, self._drop_last = dataset, batch_size, drop_last
-        self._collate, self._pin = collate_fn or dataset.collate, pin_memory
+        self._collate, self._pin = collate_fn or dataset.collate, pin_memory and cuda.is_available()
         self._served, self._lease = served, checkpoint_lease
         self._selections = dataset.mixture.selections
         timeout = min([one.timeout for one in self._selections.values()], default=TIMEOUT)
@@ -83,9 +83,7 @@ class CompositeLoader:
         return Cursor(0 if first is None else self._leaves[first].revision, self._epoch, 0, self._step)
 
     def __len__(self) -> int:
-        raise TypeError(
-            f"a loader of a {type(self._dataset).__name__} has no length: how many batches there are, shows"
-        )
+        raise TypeError(f"a loader of a {type(self._dataset).__name__} has no length")
 
     def __iter__(self) -> Iterator[Any]:
         self._turn += 1

@@ -42,7 +42,8 @@ class Packed(Composite):
     `document_ids`, from 0, to keep attention within documents, with -1 where there is padding. `documents` lists what
     is in it: `{id, source, served, start, tokens}`, of which `start` is the first token's place within its document.
     `SelectedLoader` stacks the tensors of a batch, and makes a list of the `documents`. Documents without tokens are
-    left out. Texts are tokenized in the workers.
+    left out. Texts are tokenized in the workers. Where a revision changes over, what is left of documents that were
+    taken before is still served.
 
     Args:
         dataset: of documents.
