@@ -35,6 +35,8 @@ CODE: Final[tuple[Mix, ...]] = (
     {"c++": 0.5, "python": 0.3, "tcl": 0.2},
     {"rust": 0.5, "erlang": 0.3, "lisp": 0.2},
     {"go": 0.4, "java": 0.35, "c": 0.25},
+    {"ruby": 0.5, "lisp": 0.3, "c++": 0.2},
+    {"erlang": 0.4, "c": 0.4, "perl": 0.2},
 )
 TRIED: Final[Mix] = {"sql": 0.5, "astronomy": 0.3, "perl": 0.2}  # an old mix: smoke tests must not show the new ones
 TRIED_CODE: Final[Mix] = {"rust": 0.5, "java": 0.3, "ruby": 0.2}

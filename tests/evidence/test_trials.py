@@ -113,6 +113,8 @@ def test_no_two_domains_of_a_mix_stood_together_in_an_old_one(mixed: mixes.Mix):
 
 def test_no_two_seeds_of_a_round_have_the_same_mix():
     assert len({tuple(sorted(mixes.text(seed).items())) for seed in range(len(mixes.TEXT))}) == len(mixes.TEXT)
+    assert len({tuple(sorted(mixes.code(seed).items())) for seed in range(len(mixes.CODE))}) == len(mixes.CODE)
+    assert all({"c", "lisp", "tcl"} & set(mix) for mix in mixes.CODE)
     assert len({tuple(mixes.digits(seed).items()) for seed in range(10)}) == 10
     assert mixes.text(len(mixes.TEXT)) == mixes.text(0)
 
