@@ -15,6 +15,10 @@ from tsds_stream.loader.reading import Archive, Documents, LoaderError
 from tsds_stream.records import Json
 
 SERVED: Final = "served"  # field of a served document: under which revision, in which epoch, from which place
+_NO_TEXT: Final = (
+    "Document {!r} of revision {} has no text: where a selection is published with payload = 'reference', its records "
+    "only say where the documents are. Publish it with payload = 'text', or fetch the texts by `source` in collate_fn."
+)
 _AT_HAND: Final = 2  # revisions that stay open: while one gives way to the next, batches come from both
 
 
@@ -93,7 +97,12 @@ class Fetcher:
         revision, epoch, places = request
         try:
             documents = self._reader.read_at(revision, epoch, np.frombuffer(places, np.int64))
+            ids = [document["id"] for document in documents] if self._ids else []
+            return ids, documents if self._collate is None else self._collate(documents)
         except LoaderError as error:
             return Failed(error)
-        ids = [document["id"] for document in documents] if self._ids else []
-        return ids, documents if self._collate is None else self._collate(documents)
+        except KeyError as error:
+            without = next((one for one in documents if "text" not in one), None)
+            if error.args != ("text",) or without is None:
+                raise
+            return Failed(LoaderError(_NO_TEXT.format(without["id"], revision)))

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from tsds_stream.durable import Disk, temporary, write_in_one_step
+from tsds_stream.durable import Disk, make_directories, temporary, write_in_one_step
 from tsds_stream.loader.cache import Cache, CachedLayout, File
 from tsds_stream.loader.errors import DamagedRevisionError, GoneRevisionError, NoRevisionError, RevisionError
 from tsds_stream.loader.places import last_sign, place_name, shown, unreadable
@@ -71,6 +71,10 @@ class RemotePlace:
         base = cache if cache is not None else Path(tempfile.mkdtemp(prefix="tsds-stream-"))
         self._forget = weakref.finalize(self, _remove, base, os.getpid()) if cache is None else None
         self._cache = Cache(base / place_name(url), target_set, disk)
+        try:
+            make_directories(self._cache.disk, self._cache.layout.root)  # for leases, which come before files
+        except OSError as error:
+            raise self._no_cache(error) from error
         self.leases = self._cache.layout.leases
 
     def newest(self) -> int:
