@@ -15,7 +15,8 @@ from types import TracebackType
 from typing import Any
 
 from tsds_stream.demo.script import write_lines
-from tsds_stream.loader import LoaderError, Revisions
+from tsds_stream.loader import Revisions
+from tsds_stream.loader.errors import NoRevisionError
 
 Json = dict[str, Any]
 ROOT = Path(__file__).resolve().parents[3]
@@ -71,22 +72,17 @@ class Publisher:
             return str(self.directory)
         return f"kafka://{self._bootstrap}/{self._topics['selection']}?revisions={self._topics['revisions']}"
 
-    def await_newer(self, than: int) -> int:
-        """Wait until a revision is published that is newer; returns its number."""
+    def await_newer(self, than: int, cache: Path | None) -> int:
+        """Wait until a newer revision is published, and has come to where a loader with this cache reads it."""
         deadline = time.monotonic() + _WAIT
         while True:
-            status = self._daemon.poll()
-            if status is not None or time.monotonic() > deadline:
-                said = "".join(path.read_text(errors="replace")[-3000:] for path in self._folder.glob("*.log"))
-                raise RuntimeError(f"no revision came after {than} in {_WAIT:g} s; status {status}; it said:\n{said}")
             try:
-                with Revisions.open(self.directory) as revisions:
-                    newest = revisions.newest()
-            except LoaderError:
-                newest = 0  # none yet
-            if newest > than:
-                return newest
-            time.sleep(_LOOK_AGAIN)
+                with Revisions.open(self.selection, cache=cache, timeout=_WAIT) as revisions:
+                    while (newest := revisions.newest()) <= than:
+                        self._wait(than, deadline)
+                    return newest
+            except NoRevisionError:  # none yet
+                self._wait(than, deadline)
 
     def __enter__(self) -> Publisher:
         if self._bootstrap is not None:
@@ -114,6 +110,14 @@ class Publisher:
             raise
         if kind is None and status:
             raise RuntimeError(f"the daemon left with status {status}: see {self._folder / 'run.log'}")
+
+    def _wait(self, than: int, deadline: float) -> None:
+        """Some moments. Raises `RuntimeError`: there is nothing to wait for."""
+        status = self._daemon.poll()
+        if status is not None or time.monotonic() > deadline:
+            said = "".join(path.read_text(errors="replace")[-3000:] for path in self._folder.glob("*.log"))
+            raise RuntimeError(f"no revision came after {than} in {_WAIT:g} s; status {status}; it said:\n{said}")
+        time.sleep(_LOOK_AGAIN)
 
     def _grow(self) -> None:
         for number, records in enumerate(self._parts):

@@ -98,7 +98,7 @@ def tell(folder: Path, size: Size, seed: int, bootstrap: str | None = None) -> S
     targets = choose_targets(corpus.topic, seed)
     killed, resumed = [], []
     with Publisher(folder / "published", events, targets, size.budget, size.part, size.pause, bootstrap) as publisher:
-        publisher.await_newer(0)
+        publisher.await_newer(0, run.cache)
         run = replace(run, selection=publisher.selection)
         for life, workers in enumerate(WORKERS):
             until = round(size.steps * (life + chance.uniform(0.7, 1.2)) / len(WORKERS))
@@ -110,7 +110,7 @@ def tell(folder: Path, size: Size, seed: int, bootstrap: str | None = None) -> S
                 resumed.append(notes[before]["step"] - 1)
             if not last:
                 killed.append(notes[-1]["step"])
-                publisher.await_newer(notes[-1]["revision"])  # or the rest might go by before there is one
+                publisher.await_newer(notes[-1]["revision"], run.cache)  # or the rest might go by before there is one
         directory = publisher.directory
     served, given_up = read_served(run.served)
     again = replace(run, folder=folder / "reference", selection=str(directory), cache=None)
