@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import get_worker_info
 
+from tsds_stream.loader.orphans import end_with_parent
 from tsds_stream.loader.reading import Archive, Documents, LoaderError
 from tsds_stream.records import Json
 
@@ -51,6 +52,7 @@ class Reader:
         if not self._in_worker and get_worker_info() is not None:
             # A forked worker has the archive of its parent, with threads that are not here: what is sent to a worker
             # that is spawned serves as well.
+            end_with_parent()
             self._archive, self._open, self._in_worker = pickle.loads(pickle.dumps(self._archive)), {}, True  # noqa: S301
         documents = self._open.get(number)
         if documents is None:
