@@ -50,9 +50,9 @@ class Reader:
     def documents(self, number: int) -> Documents:
         """A revision; the last few stay open."""
         if not self._in_worker and get_worker_info() is not None:
+            end_with_parent()
             # A forked worker has the archive of its parent, with threads that are not here: what is sent to a worker
             # that is spawned serves as well.
-            end_with_parent()
             self._archive, self._open, self._in_worker = pickle.loads(pickle.dumps(self._archive)), {}, True  # noqa: S301
         documents = self._open.get(number)
         if documents is None:
