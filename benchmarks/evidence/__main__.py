@@ -15,17 +15,27 @@ from typing import Final
 from benchmarks.corpus import CACHE, say
 from benchmarks.evidence.corpora.page import write_corpora
 from benchmarks.evidence.page import write
+from benchmarks.evidence.summary import write_summary
 from benchmarks.evidence.table import Table, run_table
 from benchmarks.report import RESULTS
 
 CORPORA: Final = "corpora"
-TABLES: Final = ("ground_truth", "near_duplicates", "code_and_images", "number_of_targets", "published_settings")
+SUMMARY: Final = "summary"
+TABLES: Final = (
+    "ground_truth",
+    "near_duplicates",
+    "approximate_index",
+    "ten_million",
+    "code_and_images",
+    "number_of_targets",
+    "published_settings",
+)
 
 
 def main() -> int:
     """Run the chosen tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.evidence", description=__doc__)
-    names = (CORPORA, *TABLES)
+    names = (CORPORA, *TABLES, SUMMARY)
     parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"some of: {', '.join(names)} (default: all)")
     parser.add_argument("--quick", action="store_true", help="two small seeds of a mix of no table: a smoke test")
     parser.add_argument("--keep", action="store_true", help="take seeds that were finished before the code changed")
@@ -38,6 +48,8 @@ def main() -> int:
         started = time.perf_counter()
         if name == CORPORA:
             print(write_corpora(folder))
+        elif name == SUMMARY:
+            print(write_summary(folder))
         else:
             table: Table = import_module(f"benchmarks.evidence.{name}").TABLE
             results = run_table(table, options.quick, options.keep)
