@@ -58,6 +58,7 @@ class Table:
         columns: of the page. compared: the figure of which paired differences are shown, of each method to each of the
             references, times `unit`; difference: the heading.
         notes: further lines for the page.
+        folder: of modules below benchmarks/evidence that decide results of this table alone.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Table:
     difference: str = "100 Δ loss"
     unit: float = 100.0
     notes: Callable[[Results], list[str]] = lambda results: []
+    folder: str = ""
 
 
 def run_table(table: Table, quick: bool, keep: bool) -> Results:
@@ -139,6 +141,7 @@ def _code(table: Table) -> str:
     packages = [ROOT / "tsds_stream" / name for name in ("comparison", "selection", "embedding")]
     paths = [*shared, evidence / f"{table.name}.py", *(evidence / "corpora").glob("*.py")]
     paths += [path for package in packages for path in package.rglob("*.py")]
+    paths += (evidence / table.folder).glob("*.py") if table.folder else []
     digest = hashlib.blake2b(digest_size=8)
     for path in sorted(set(paths)):
         digest.update(path.read_bytes())
