@@ -21,7 +21,7 @@ _NAMES: Final = (
     "dsir",
     "random",
 )
-_APART: Final = {"min_distance": "auto"}
+_APART: Final = {"min_distance": "sigma"}
 
 
 def compared() -> dict[str, Method]:

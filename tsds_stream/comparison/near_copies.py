@@ -77,7 +77,7 @@ def copies_of(pool: Pool, targets: Targets, radius: float) -> tuple[Int64, Int64
 
 
 def near_copy_distance(pool: Pool, targets: Targets, calibration: int) -> float:
-    """What `sigma = "auto"` would be for all targets, had no document exactly the embedding of a target.
+    """What `sigma = "auto"` would be for all targets: documents with the embedding of a target have no say for it.
 
     Args:
         calibration: documents, from the first one, after which the rule is frozen.

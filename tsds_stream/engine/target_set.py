@@ -38,15 +38,15 @@ class TargetSet:
     targets_at: Json | None = None
     groups: dict[str, str | None] = field(default_factory=dict)
 
-    @property
-    def uses_sigma(self) -> bool:
-        """Whether the selection depends on the kernel width."""
-        return self.config.regularizer == "kde" or self.config.min_distance == "auto"
-
     def take_up_published_sigma(self) -> None:
         """Freeze sigma where it was published as frozen, should the state that knew it be lost."""
         record = self.publisher.record
-        if record is None or self.selector.calibrated or not self.uses_sigma or "provisional" in record["reasons"]:
+        if (
+            record is None
+            or self.selector.calibrated
+            or not self.config.uses_sigma
+            or "provisional" in record["reasons"]
+        ):
             return
         if record["sigma"] is not None:
             self.selector.calibrate(record["sigma"])

@@ -13,12 +13,19 @@ SHARE: Final = 0.65  # wide enough for near-copies, narrow enough to keep the ta
 
 
 def median_nearest_distance(lists: Shortlists) -> float | None:
-    """Median over the queries of the distance to the nearest point; None while no query has one.
+    """Median over the queries of the distance to the nearest point that is not identical to the query.
 
-    Copies of documents do not move it, unlike the nearest-neighbour distances within the corpus.
+    None while no query has a point; 0 when every point that is listed is identical to its query. A query that lists
+    nothing but itself has no say otherwise. Copies of documents do not move it, unlike the nearest-neighbour distances
+    within the corpus; nor do documents that are themselves targets: each is one point, so the next one counts.
     """
-    held = lists.counts > 0
-    return float(np.median(np.sqrt(lists.squared[held].min(1)))) if held.any() else None
+    if not (lists.counts > 0).any():
+        return None
+    nearest = lists.squared.min(1)
+    itself = np.flatnonzero(nearest == 0)
+    nearest[itself] = np.where(lists.squared[itself] > 0, lists.squared[itself], np.inf).min(1)
+    others = nearest[np.isfinite(nearest)]
+    return float(np.median(np.sqrt(others))) if len(others) else 0.0
 
 
 def nearest_distance_sigma(lists: Shortlists) -> float | None:

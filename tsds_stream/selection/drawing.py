@@ -13,18 +13,11 @@ from tsds_stream.selection.spacing import Spacing
 from tsds_stream.selection.turns import turns
 
 
-def spacing_radius(config: SelectorConfig, sigma: float | None) -> float | None:
-    """`min_distance` as a number; None when there is none (auto without a sigma, or sigma = 0)."""
-    if config.min_distance == "auto":
-        return sigma or None
-    return config.min_distance
-
-
 def draw(
     problem: Problem, solution: Solution, store: PointStore, config: SelectorConfig, sigma: float | None, name: str
 ) -> Sample:
     """Take the selection; `Sample.chosen` are slots of the store."""
-    radius = spacing_radius(config, sigma)
+    radius = config.spacing(sigma)
     if config.mode == "turns":
         spacing = None if radius is None else Spacing(store.vectors, store.norms, radius)
         return turns(

@@ -88,18 +88,18 @@ def warnings(
     sample: Sample,
     filling_alpha: float | None,
     support: int,
-    exhausted: bool,
+    listed: int,
 ) -> tuple[Notice, ...]:
     """What a user should know about these settings on this stream, as data and as sentences.
 
     Args:
-        nearest: median distance from a query to its nearest document.
+        nearest: median distance from a query to its nearest document that is not identical to it.
         truncated: rows that end too early.
-        support: points with mass.
-        exhausted: every listed point has mass.
+        support: points with mass. listed: points on a shortlist.
     """
     notices = []
-    if config.regularizer == "kde" and config.alpha == "auto" and config.budget and queries:
+    takes_turns = config.mode == "turns"
+    if not takes_turns and config.regularizer == "kde" and config.alpha == "auto" and config.budget and queries:
         reach = config.spread * config.budget / queries
         if reach < 2:
             notices.append(
@@ -109,32 +109,42 @@ def warnings(
                     "have no effect; use fewer targets or a larger budget, or regularizer = uniform",
                 )
             )
-    if nearest == 0 and config.regularizer == "kde" and config.sigma == "auto":
+    if nearest == 0 and config.uses_sigma and config.sigma == "auto":
         notices.append(
             Notice(
                 "targets_among_documents",
-                "at least half of the targets are themselves among the documents, so sigma = auto is next to nothing "
-                "and near-duplicates count as distinct: keep the targets out of the documents, or set sigma",
+                "there are no documents near the targets but the targets themselves, so sigma = auto is next to "
+                "nothing and near-duplicates count as distinct: keep the targets out of the documents, or set sigma",
             )
         )
-    elif sigma and nearest is not None and sigma >= nearest and config.regularizer == "kde":
+    elif sigma and nearest is not None and sigma >= nearest and config.uses_sigma:
+        harm = (
+            "documents no more alike than a target and its nearest one count as copies"
+            if config.keeps_sigma_apart
+            else "it flattens the target's own density"
+        )
         notices.append(
             Notice(
                 "sigma_too_wide",
                 f"sigma = {sigma:.3g} is not below {nearest:.3g}, the median distance from a target to its nearest "
-                "document: it flattens the target's own density; 0.65 of that distance is good",
+                f"document: {harm}; 0.65 of that distance is good",
             )
         )
     if truncated:
+        before = "the selection, or the plan that is reported with it," if takes_turns else "the plan"
         notices.append(
-            Notice("truncated", f"{truncated} shortlists end before the plan does: raise max_k for an exact selection")
+            Notice("truncated", f"{truncated} shortlists end before {before} does: raise max_k for an exact selection")
         )
     if sample.short_of_budget and len(sample.chosen) != config.budget:
-        few = _few(len(sample.chosen), support)
-        if support > len(sample.chosen):  # points were left out because they are too near to others
-            advice = "lower min_distance, or " + ("raise spread" if config.alpha == "auto" else "lower alpha")
+        taken = len(sample.chosen)
+        if takes_turns:
+            few, advice = _few(taken, listed, "on the shortlists"), _advice_for_turns(sample, listed)
         else:
-            advice = _advice_to_fill(config, truncated > 0, exhausted, filling_alpha)
+            few = _few(taken, support, "with mass in the plan")
+            if support > taken:  # points were left out because they are too near to others
+                advice = "lower min_distance, or " + ("raise spread" if config.alpha == "auto" else "lower alpha")
+            else:
+                advice = _advice_to_fill(config, truncated > 0, support == listed, filling_alpha)
         notices.append(Notice("short_of_budget", f"{few}: {advice}"))
     if sample.approximate_inclusion:
         notices.append(
@@ -143,10 +153,17 @@ def warnings(
     return tuple(notices)
 
 
-def _few(chosen: int, support: int) -> str:
-    if support > chosen:
-        return f"only {chosen:,} of {support:,} documents with mass could be taken, fewer than the budget"
-    return f"only {chosen:,} {'document has' if chosen == 1 else 'documents have'} mass, fewer than the budget"
+def _few(chosen: int, there: int, which: str) -> str:
+    if there > chosen:
+        return f"only {chosen:,} of {there:,} documents {which} could be taken, fewer than the budget"
+    return f"only {chosen:,} {'document is' if chosen == 1 else 'documents are'} {which}, fewer than the budget"
+
+
+def _advice_for_turns(sample: Sample, listed: int) -> str:
+    ways = ["raise max_k"] if sample.truncated_rows else []
+    if listed > len(sample.chosen):  # left out because too near to others, or longer than the whole token budget
+        ways.insert(0, "lower min_distance")
+    return ", or ".join(ways) if ways else "there are no others, apart from copies"
 
 
 def _advice_to_fill(config: SelectorConfig, truncated: bool, exhausted: bool, filling_alpha: float | None) -> str:

@@ -30,8 +30,10 @@ class Explanation:
     """Why a document is selected or not. Fields that do not apply are None.
 
     Attributes:
-        state: "selected", "candidate" (has mass, not drawn), "shortlisted" (no mass), "far" (on no shortlist) or
+        state: "selected", "candidate" (has mass, not taken), "shortlisted" (no mass), "far" (on no shortlist) or
             "unknown".
+        crowded_by: (id, distance) of the nearest selected document that lies within `min_distance`, for a document
+            that is not selected.
         rank, threshold: the document's rank u/p and the largest rank that is selected.
         probability: its mass in the plan; would_be_probability: for a document that is not held, an estimate.
     """
@@ -49,6 +51,7 @@ class Explanation:
     threshold: float | None
     weight: float | None
     mode: str
+    crowded_by: tuple[str, float] | None
     changes: list[str]
 
     def as_dict(self) -> dict[str, Any]:
@@ -69,6 +72,8 @@ class Explanation:
             "shortlisted": "is not selected: it is on a shortlist, but the plan does not reach it",
             "far": "is not selected: it is on no target's shortlist",
         }
+        if self.mode == "turns":  # whatever the plan gives them
+            said |= dict.fromkeys(("candidate", "shortlisted"), "is not selected, though it is on a shortlist")
         lines = [f"{subject} {said[self.state]}."]
         if self.representative is not None and self.representative != self.id and self.id is not None:
             lines.append(f"It is a copy: document {self.representative!r} stands for the same point.")
@@ -82,11 +87,13 @@ class Explanation:
                 f"Its density is {self.density:.3f} at multiplicity {self.multiplicity}: "
                 + ("it stands alone." if self.density < 1.05 else "near-duplicates share its mass.")
             )
+        what = "mass in the plan" if self.mode == "turns" else "probability"
         if self.probability:
-            lines.append(f"Its probability is {self.probability:.3e}.")
+            lines.append(f"Its {what} is {self.probability:.3e}.")
         if self.would_be_probability:
-            lines.append(f"If it arrived now it would get a probability of about {self.would_be_probability:.3e}.")
-        elif self.would_be_probability is not None:
+            given = "mass in the plan" if self.mode == "turns" else "a probability"
+            lines.append(f"If it arrived now it would get {given} of about {self.would_be_probability:.3e}.")
+        elif self.would_be_probability is not None and self.mode != "turns":
             lines.append("If it arrived now it would get no mass.")
         if self.rank is not None and self.threshold is not None:
             order = "below" if self.rank <= self.threshold else "above"

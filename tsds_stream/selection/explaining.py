@@ -49,12 +49,14 @@ def explain_held(core: Core, outcome: Outcome, name: str) -> Explanation:
     weight = None
     if chosen and sample is not None:
         weight = float(sample.weights[sample.chosen == slot][0])
+    copy = store.representative(slot) != name
+    crowd = None if chosen else _crowd(core, outcome, store.vectors[slot : slot + 1])
     return _explanation(
         core,
         name,
         state,
         nearest,
-        _changes(state, core, rank, threshold, nearest, reached, store.representative(slot) != name),
+        _changes(state, core, outcome, rank, threshold, nearest, reached, crowd, copy=copy),
         density=density,
         multiplicity=int(store.multiplicity[slot]),
         representative=store.representative(slot),
@@ -63,6 +65,7 @@ def explain_held(core: Core, outcome: Outcome, name: str) -> Explanation:
         rank=rank,
         threshold=threshold,
         weight=weight,
+        crowd=crowd,
     )
 
 
@@ -96,16 +99,32 @@ def explain_vector(core: Core, outcome: Outcome, vector: Float32) -> Explanation
         shares: Float64 = outcome.problem.weights / outcome.problem.weights.sum()
         estimate = float((shares[inside] * min(weight / solution.s, 1.0)).sum())
     state = "far" if not any(near.position for near in nearest) else "candidate" if estimate else "shortlisted"
+    crowd = _crowd(core, outcome, point)
     return _explanation(
         core,
         None,
         state,
         nearest,
-        _changes(state, core, None, None, nearest, reached, False),
+        _changes(state, core, outcome, None, None, nearest, reached, crowd, held=False),
         density=density,
         multiplicity=1 if density is not None else None,
         would_be_probability=estimate,
+        crowd=crowd,
     )
+
+
+def _crowd(core: Core, outcome: Outcome, point: Float32) -> tuple[str, float] | None:
+    """The nearest selected document, ties by id, and its distance, where it is nearer than `min_distance`."""
+    radius = core.config.spacing(outcome.sigma)
+    if radius is None or outcome.sample is None or core.config.mode == "multinomial" or not len(outcome.sample.chosen):
+        return None
+    store, slots = core.pool.store, outcome.sample.chosen
+    squared = squared_distances(point, store.vectors[slots])[0]
+    least = float(squared.min())
+    if least >= radius * radius:
+        return None
+    names = [store.representative(slot) for slot in slots[squared == least].tolist()]
+    return min(names), float(np.sqrt(least))
 
 
 def _near(core: Core, point: Float32, outcome: Outcome) -> tuple[list[NearTarget], float | None]:
@@ -145,14 +164,26 @@ def _near(core: Core, point: Float32, outcome: Outcome) -> tuple[list[NearTarget
     return found, reached
 
 
+def _why_no_turn(outcome: Outcome, held: bool) -> str:
+    if not held:
+        return "A target would take it as soon as it is the nearest that is left, if the budget lasts until then."
+    if outcome.sample is not None and outcome.sample.short_of_budget:  # every shortlist was walked to its end
+        return "It has more tokens than the whole token budget."
+    return "The budget was full before a target came to it: it would have to lie nearer, or the budget be larger."
+
+
 def _changes(
     state: str,
     core: Core,
+    outcome: Outcome,
     rank: float | None,
     threshold: float | None,
     nearest: list[NearTarget],
     reached: float | None,
-    copy: bool,
+    crowd: tuple[str, float] | None,
+    *,
+    copy: bool = False,
+    held: bool = True,
 ) -> list[str]:
     """What would have to change, as sentences."""
     if copy:
@@ -163,6 +194,13 @@ def _changes(
     if state == "far":
         where = "" if first.needed is None else f" (now at {first.distance:.4f}, needed below {first.needed:.4f})"
         return [f"It would have to lie nearer to a target{where}."]
+    if crowd is not None and (state == "candidate" or core.config.mode == "turns"):
+        return [
+            f"Document {crowd[0]!r}, which is selected, is only {crowd[1]:.4f} away: of documents nearer to each other "
+            "than min_distance only one is taken."
+        ]
+    if core.config.mode == "turns":
+        return [_why_no_turn(outcome, held)]
     if state == "shortlisted":
         how = "" if reached is None else f"The plan reaches {reached:.4f} from target {first.id!r}. "
         return [f"{how}It would have to reach farther: a larger budget or spread, or a smaller alpha."]
@@ -187,6 +225,7 @@ def _explanation(
     rank: float | None = None,
     threshold: float | None = None,
     weight: float | None = None,
+    crowd: tuple[str, float] | None = None,
 ) -> Explanation:
     return Explanation(
         id=name,
@@ -202,5 +241,6 @@ def _explanation(
         threshold=threshold,
         weight=weight,
         mode=core.config.mode,
+        crowded_by=crowd,
         changes=changes,
     )

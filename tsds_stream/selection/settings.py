@@ -54,9 +54,16 @@ class SelectorConfig(BaseModel):
     )
     index: IndexKind = Field("auto", description="auto: exact up to exact_limit points, hnsw beyond")
     exact_limit: int = Field(1_000_000, ge=1, description="index = auto: indexed points beyond which hnsw takes over")
-    mode: Mode = Field("coordinated", description="how the selection is drawn from the transport plan")
-    min_distance: Literal["auto"] | Annotated[float, Field(gt=0, le=2)] | None = Field(
-        None, description="leave out what lies nearer than this to a selected document; auto: sigma (0.8 sigma is good)"
+    mode: Mode = Field(
+        "turns",
+        description="turns: targets take turns at their nearest document that is left; coordinated: drawn with the "
+        "probabilities of the plan, with weights that make up for it; top: the largest probabilities; multinomial: "
+        "drawn with replacement",
+    )
+    min_distance: Literal["auto", "sigma"] | Annotated[float, Field(gt=0, le=2)] | None = Field(
+        "auto",
+        description="leave out what lies nearer than this to a selected document; sigma: the kernel width; auto: sigma "
+        "with mode = turns, none with the others, so that inclusion probabilities stay exact",
     )
     token_budget: Annotated[int, Field(ge=1)] | None = Field(None, description="tokens to select; first reached ends")
     ttl: Annotated[Milliseconds, Field(ge=1)] | None = Field(
@@ -70,6 +77,24 @@ class SelectorConfig(BaseModel):
     )
     max_ids: int = Field(2_000_000, ge=1, description="ids held at most; beyond, copies are counted and not named")
     seed: int = Field(0, ge=-(2**63), lt=2**63, description="seed of the fixed uniforms of coordinated sampling")
+
+    @property
+    def keeps_sigma_apart(self) -> bool:
+        """Whether selected documents are at least sigma apart."""
+        if self.min_distance == "auto":
+            return self.mode == "turns"
+        return self.min_distance == "sigma" and self.mode != "multinomial"
+
+    @property
+    def uses_sigma(self) -> bool:
+        """Whether a selection, or what is published with it, depends on the kernel width."""
+        return self.regularizer == "kde" or self.keeps_sigma_apart
+
+    def spacing(self, sigma: float | None) -> float | None:
+        """`min_distance` as a number; None where selected documents need not be apart (sigma = 0 included)."""
+        if isinstance(self.min_distance, float):
+            return self.min_distance
+        return (sigma or None) if self.keeps_sigma_apart else None
 
     @model_validator(mode="after")
     def _consistent(self) -> SelectorConfig:

@@ -125,7 +125,7 @@ def _outcome(
         queries = core.pool.queries[np.flatnonzero(lists.counts)]
         short |= rows_are_incomplete(problem, solution, config, sigma, queries, core.pool.store.vectors)
         truncated = max(int(solution.truncated.sum()), sample.truncated_rows or 0)
-        if sample.short_of_budget:
+        if sample.short_of_budget and config.mode != "turns":  # those take what is listed, whatever the plan
             filling = filling_alpha(problem, config, density)
         notes = warnings(
             config,
@@ -136,7 +136,7 @@ def _outcome(
             sample,
             filling,
             support=len(solution.support),
-            exhausted=len(solution.support) == len(problem.listed),
+            listed=len(problem.listed),
         )
     why = reasons(
         truncated=truncated > 0,
@@ -167,8 +167,7 @@ def _outcome(
 
 def _provisional(core: Core, config: SelectorConfig) -> bool:
     """Sigma is still moving, or a query that never saw the past is short of documents."""
-    uses_sigma = config.regularizer == "kde" or config.min_distance == "auto"
-    if uses_sigma and not core.calibrated_for(config):
+    if config.uses_sigma and not core.calibrated_for(config):
         return True
     if not core.unproven:
         return False

@@ -46,11 +46,6 @@ class SetOracle:
         self._examples = examples
         self._parameters = parameters_digest(config)
 
-    @property
-    def uses_sigma(self) -> bool:
-        """Whether a selection depends on the kernel width."""
-        return self.config.regularizer == "kde" or self.config.min_distance == "auto"
-
     def unfit(self, record: Json, *, sigma_was_frozen: bool) -> str | None:
         """Why a revision cannot be compared with what is computed here, or None.
 
@@ -62,7 +57,7 @@ class SetOracle:
         if record.get("parameters", self._parameters) != self._parameters:
             return "it is made with other parameters than those of the configuration"
         reasons = list(record["reasons"])
-        measuring = self.config.sigma == "auto" and self.uses_sigma and not sigma_was_frozen
+        measuring = self.config.sigma == "auto" and self.config.uses_sigma and not sigma_was_frozen
         if reasons and not (reasons == ["provisional"] and measuring):
             return f"it is not exact: {', '.join(reasons)}"
         if self._targets_digest(record) != record["targets_digest"]:

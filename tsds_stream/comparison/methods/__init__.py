@@ -22,7 +22,7 @@ METHODS: Final[dict[str, Method]] = {
     "uniform": Product("regularizer uniform, coordinated sampling", {"regularizer": "uniform", **_DRAWN}),
     "tv": TotalVariation("regularizer tv, coordinated sampling"),
     "top": Product("regularizer kde, the largest probabilities", {"regularizer": "kde", "mode": "top"}),
-    "turns": Product("targets take turns, min_distance apart", {"mode": "turns"}, {"min_distance": "auto"}),
+    "turns": Product("targets take turns, min_distance apart", {"mode": "turns"}),
     "round_robin": RoundRobin(),
     "nearest": Nearest(),
     "dsir": Dsir(),

@@ -14,19 +14,15 @@ from tsds_stream.selection.settings import SelectorConfig
 
 @dataclass(frozen=True)
 class Product:
-    """The settings of the task, with `changes`; `defaults` stand in where the task leaves a setting at its default."""
+    """The settings of the task, with `changes`."""
 
     about: str
     changes: Mapping[str, object] = field(default_factory=dict)
-    defaults: Mapping[str, object] = field(default_factory=dict)
     needs_texts: bool = False
 
     def changed(self, config: SelectorConfig) -> SelectorConfig:
         """The settings with which the documents are selected."""
-        given = config.model_dump()
-        blank = SelectorConfig().model_dump()
-        unset = {name: value for name, value in self.defaults.items() if given[name] == blank[name]}
-        return SelectorConfig(**{**given, **unset, **self.changes})
+        return SelectorConfig(**{**config.model_dump(), **self.changes})
 
     def select(self, task: Task) -> Int64:
         """See `Method.select`; ascending rows."""
