@@ -97,17 +97,19 @@ def test_a_short_stream_is_the_same_in_all_comparisons(small_corpus: Corpus, mon
 
 @pytest.fixture(scope="module")
 def crowded() -> LargePool:
-    """A crowd of 1,500 near the first target, and a thousand others."""
+    """A crowd of 1,200 near the first target, and a thousand others."""
     random = np.random.default_rng(1)
     targets = random.normal(size=(5, 16)).astype(np.float32)
-    crowd = targets[0] + 0.3 * random.normal(size=16) + 0.03 * random.normal(size=(1500, 16))
+    crowd = targets[0] + 0.3 * random.normal(size=16) + 0.03 * random.normal(size=(1200, 16))
     others = random.normal(size=(1000, 16))
     return LargePool(targets, np.concatenate([crowd, others]).astype(np.float32))
 
 
 @pytest.fixture(scope="module")
 def found(crowded: LargePool) -> dict[str, dict[str, float]]:
-    return dict(compared(crowded, 0, 100, 50))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(approximate_index, "EFS", (DEFAULT_EF,))
+        return dict(compared(crowded, 0, 100, 50))
 
 
 def test_what_the_graph_finds_is_what_a_selector_with_an_approximate_index_finds(crowded: LargePool, found):
@@ -117,7 +119,7 @@ def test_what_the_graph_finds_is_what_a_selector_with_an_approximate_index_finds
             budget=50, mode="coordinated", scope="corpus", capacity=5000, max_k=approximate_index.MAX_K, index=index
         )
         selector = Selector(crowded.targets, config)
-        selector.add([str(k) for k in range(2500)], crowded.documents)
+        selector.add([str(k) for k in range(2200)], crowded.documents)
         selector.calibrate()
         selected[index] = set(selector.refresh().ids)
     assert found[ef_name(DEFAULT_EF)]["overlap"] == len(selected["exact"] & selected["hnsw"]) / 50
