@@ -16,6 +16,7 @@ from tsds_stream.selection.late import Late
 from tsds_stream.selection.points import PointStore
 from tsds_stream.selection.pool import Offered, Pool
 from tsds_stream.selection.settings import MAX_SIGMA, MIN_SIGMA, SelectorConfig
+from tsds_stream.selection.spacing import Remembered
 from tsds_stream.selection.targets import Query, Targets
 from tsds_stream.selection.transport import Hint
 
@@ -50,6 +51,7 @@ class Core:
         self.unproven: set[bytes] = set()  # queries that became active without the past
         self.density: Density | None = None
         self.hint: Hint | None = None
+        self.remembered: Remembered | None = None
         self.frozen_sigma: float | None = None if config.sigma == "auto" else config.sigma
         self._sweep_at = _FIRST_SWEEP
 

@@ -9,17 +9,30 @@ from tsds_stream.selection.planning import Problem, Solution
 from tsds_stream.selection.points import PointStore
 from tsds_stream.selection.sampling import Sample, coordinated, multinomial, top
 from tsds_stream.selection.settings import SelectorConfig
-from tsds_stream.selection.spacing import Spacing
+from tsds_stream.selection.spacing import Remembered, Spacing
 from tsds_stream.selection.turns import turns
 
 
 def draw(
-    problem: Problem, solution: Solution, store: PointStore, config: SelectorConfig, sigma: float | None, name: str
+    problem: Problem,
+    solution: Solution,
+    store: PointStore,
+    config: SelectorConfig,
+    sigma: float | None,
+    name: str,
+    before: Remembered | None = None,
 ) -> Sample:
-    """Take the selection; `Sample.chosen` are slots of the store."""
+    """Take the selection; `Sample.chosen` are slots of the store.
+
+    Args:
+        before: an earlier draw from the same store; changes the speed, never the result.
+    """
     radius = config.spacing(sigma)
     if config.mode == "turns":
-        spacing = None if radius is None else Spacing(store.vectors, store.norms, radius)
+        spacing = None
+        if radius is not None:
+            before = None if before is None else before.of_those_left(radius, store.words)
+            spacing = Spacing(store.vectors, store.norms, radius, store.words, before)
         return turns(
             problem.rows, problem.weights, store.size, config.budget, problem.tokens, config.token_budget, spacing
         )

@@ -8,7 +8,7 @@ treated as if it were not in the support.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -21,7 +21,7 @@ from tsds_stream.selection.arithmetic import (
     counted_uniforms,
     key_order,
 )
-from tsds_stream.selection.spacing import Exclusions, Spacing
+from tsds_stream.selection.spacing import Exclusions, Remembered, Spacing
 
 _BLOCK: Final = 256  # points looked at together; changes the speed, never the result
 
@@ -42,6 +42,7 @@ class Sample:
         approximate_inclusion: inclusion (and the weights made from it) is approximate: points were left out because
             they were too near to others, or the number of draws depended on the draws (multinomial, token budget).
         truncated_rows: turns only: incomplete rows that were asked for a point beyond their end; exact iff 0.
+        remembered: turns only: distances that the next draw need not compare.
     """
 
     chosen: Int64
@@ -51,6 +52,7 @@ class Sample:
     short_of_budget: bool
     approximate_inclusion: bool
     truncated_rows: int | None = None
+    remembered: Remembered | None = field(default=None, repr=False)
 
 
 def coordinated(

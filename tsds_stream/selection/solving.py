@@ -29,6 +29,7 @@ def solve(core: Core) -> Outcome:
         solution = plan(problem, core.config, core.density, core.hint)
         core.hint = solution.hint
         outcome = _drawn(core, core.config, problem, solution, core.density)
+        core.remembered = None if outcome.sample is None else outcome.sample.remembered
         if core.density is not None:
             let_go(problem.rows, solution, core.density)
     core.sweep()
@@ -102,7 +103,7 @@ def _new_density(core: Core, sigma: float, indexed: Int64) -> Density:
 def _drawn(
     core: Core, config: SelectorConfig, problem: Problem, solution: Solution, density: Density | None
 ) -> Outcome:
-    sample = draw(problem, solution, core.pool.store, config, core.sigma_for(config), core.name)
+    sample = draw(problem, solution, core.pool.store, config, core.sigma_for(config), core.name, core.remembered)
     return _outcome(core, config, problem, solution, sample, density)
 
 

@@ -75,7 +75,8 @@ def turns(
     taken = np.array(table.exclusions.taken, np.int64)
     ones = np.ones(len(taken))
     truncated = int((table.ran_out & ~rows.complete).sum())
-    return Sample(taken, ones, ones.copy(), None, not table.stopped, False, truncated)
+    memory = table.exclusions.remembered()
+    return Sample(taken, ones, ones.copy(), None, not table.stopped, False, truncated, memory)
 
 
 def _next_turn(turn: Int64, share: Float64) -> Int64:
