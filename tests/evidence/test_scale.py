@@ -8,7 +8,7 @@ import pytest
 from benchmarks.evidence import approximate_index, ten_million
 from benchmarks.evidence.approximate_index import DEFAULT_EF, EXACT, MORE, NONE, compared, ef_name
 from benchmarks.evidence.corpora import Corpus
-from benchmarks.evidence.results import Results
+from benchmarks.evidence.results import Finding, Results
 from benchmarks.evidence.scale.brute_force import NearestRows, equal_densities, rows_of, squared_to
 from benchmarks.evidence.scale.derived import FARTHEST, NEAREST, DerivedStream
 from benchmarks.evidence.scale.large_pools import CLUSTERS, CROWDS, NO_COPIES, LargePool, large_pool
@@ -135,5 +135,16 @@ def test_a_crowd_beyond_kde_k_is_seen_as_saturated_and_missed(found):
     assert found[NONE]["total variation"] > 0
 
 
-def test_the_page_says_at_which_breadth_nobody_would_notice():
-    assert len(approximate_index.notes(Results({}, {}))) == 1
+def test_the_page_says_from_which_breadth_on_nobody_would_notice_and_what_is_missed():
+    def finding(method: str, variation: float) -> Finding:
+        names = ("recall, plan", "overlap", "worst", "saturated", "making", "asking")
+        return Finding(NO_COPIES, method, dict.fromkeys(names, 0.5) | {"total variation": variation})
+
+    def note(variations: list[float]) -> str:
+        breadths = [finding(ef_name(ef), one) for ef, one in zip(approximate_index.EFS, variations, strict=True)]
+        others = [finding(name, 0.0) for name in (EXACT, ef_name(DEFAULT_EF, MORE))]
+        return approximate_index.notes(Results({0: [*others, *breadths]}, {0: 1.0}))[0]
+
+    assert "at most 1% from ef 64 on" in note([0.02, 0.01, 0.0, 0.0, 0.0])
+    assert "at most 1% not at every ef" in note([0.0, 0.01, 0.02, 0.0, 0.02])
+    assert "miss up to 50.00% of their pairs" in note([0.0] * 5)
