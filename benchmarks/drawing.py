@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COLOURS = ("#2563a8", "#d97706", "#0f766e", "#b91c1c", "#7c3aed", "#5b616b", "#be185d", "#4d7c0f", "#0891b2", "#92400e")
+COLOURS = ("#2563a8", "#d97706", "#0f766e", "#b91c1c", "#7c3aed", "#5b616b", "#111827", "#4d7c0f", "#0891b2", "#92400e")
 
 
 def new_figure(width: float, height: float) -> Figure:
