@@ -29,6 +29,7 @@ TABLES: Final = (
     "code_and_images",
     "number_of_targets",
     "published_settings",
+    "streaming",
 )
 
 
