@@ -42,7 +42,7 @@ def show_summary(
     for label, value in _facts(revision, sigma_is_automatic, alpha_is_automatic):
         page.line(f"  {label:<10} {value}")
     for notice in revision.warnings:
-        page.warning(f"{notice.sentence}.")
+        page.warning(f"{notice.sentence} ({notice.page}).")
     if best:
         page.heading("Best documents")
         rows = [[f"{record['probability']:.2e}", _nearest(record), record["id"], snippet(record.get("text"))]

@@ -279,7 +279,7 @@ class Loop:
         for notice in revision.warnings:
             if (name, notice.code) not in self._advised:
                 self._advised.add((name, notice.code))
-                self._log.warning("advice", set=name, code=notice.code, advice=notice.sentence)
+                self._log.warning("advice", set=name, code=notice.code, advice=notice.sentence, page=notice.page)
 
     def _commit(self, prospects: list[tuple[TargetSet, Prospect]], positions: Positions, *, final: bool) -> None:
         publications = [prospect.publication for _, prospect in prospects]

@@ -44,6 +44,11 @@ class Notice:
     code: str
     sentence: str
 
+    @property
+    def page(self) -> str:
+        """Where in the documentation stands what to do about it."""
+        return f"tsds_stream/selection/PARAMETERS.md#{self.code}"
+
 
 @dataclass(frozen=True)
 class Revision:
