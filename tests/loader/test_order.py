@@ -103,3 +103,9 @@ def test_logarithms_are_right_to_the_last_places(values: list[float]) -> None:
 def test_an_unknown_sampling_is_refused() -> None:
     with pytest.raises(ValueError, match="uniform or weight, not 'size'"):
         Ordering(sampling="size")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seed", ["0", 1.5, True, None, np.int64(3)])
+def test_a_seed_that_a_state_could_not_bring_back_is_refused(seed: object) -> None:
+    with pytest.raises(ValueError, match="seed is an integer"):
+        Ordering(seed=seed)  # type: ignore[arg-type]

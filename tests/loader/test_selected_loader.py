@@ -329,6 +329,21 @@ def test_a_state_that_does_not_suit_is_refused(selection: Selection, change: dic
         other.load_state_dict(loader.state_dict())
 
 
+@pytest.mark.parametrize("change", [{"position": -4}, {"position": 1000}, {"epoch": -1}, {"step": -1}])
+def test_a_state_that_stands_nowhere_is_refused(selection: Selection, change: dict) -> None:
+    loader = loader_of(selection.path, 4, revision=1)
+    with pytest.raises(LoaderError, match=r"damaged|below 0"):
+        loader.load_state_dict({**loader.state_dict(), **change})
+
+
+@pytest.mark.parametrize("position", [-1, COUNT + 1])
+def test_a_state_of_a_dataset_that_stands_nowhere_is_an_error_and_no_hang(selection: Selection, position: int) -> None:
+    dataset = SelectedDataset(selection.path, revision=1)
+    dataset.load_state_dict({**dataset.state_dict(), "position": position})
+    with pytest.raises(LoaderError, match="The state is damaged: it stands at position"):
+        next(iter(dataset), None)
+
+
 def test_a_state_of_another_selection_is_refused(selection: Selection, tmp_path: Path) -> None:
     Selection(tmp_path, ids(31)).close()
     with pytest.raises(LoaderError, match="is of another dataset: its revision 1 has the digest"):

@@ -40,6 +40,8 @@ class Ordering:
     sampling: Sampling = "uniform"
 
     def __post_init__(self) -> None:
+        if type(self.seed) is not int:  # a state holds it, and finds it again in JSON
+            raise ValueError(f"seed is an integer of Python, not {self.seed!r}")
         if self.sampling not in SAMPLINGS:
             raise ValueError(f"sampling is {' or '.join(SAMPLINGS)}, not {self.sampling!r}")
 

@@ -18,7 +18,15 @@ from tsds_stream.loader.following import check_agreement, opened
 from tsds_stream.loader.planning import Course, Plan, Planned
 from tsds_stream.loader.reading import Documents, LoaderError
 from tsds_stream.loader.served_log import ServedLog
-from tsds_stream.loader.state import Cursor, LoaderState, check_digest, check_ordering, cursor_as_json, digest_of_order
+from tsds_stream.loader.state import (
+    Cursor,
+    LoaderState,
+    check_digest,
+    check_ordering,
+    check_position,
+    cursor_as_json,
+    digest_of_order,
+)
 from tsds_stream.records import Json
 
 _TOGETHER: Final = 2  # batches that a worker is asked for at a time: a message costs as much as a small batch
@@ -118,6 +126,7 @@ class RevisionLoader:
             )
         documents = self._dataset.archive.at(loaded.cursor.revision)
         check_digest(loaded.digest, documents, self._course.ordering)
+        check_position(loaded.cursor.position, documents, loaded.global_batch)
         self._cursor, self._decisions, self._run = loaded.cursor, dict(loaded.decisions), loaded.run
         self._documents, self._fixed, self._held = documents, None, {}
         self._turn += 1

@@ -100,6 +100,11 @@ class Share:
         self._documents = len(documents)
         self._order = ordering.of(documents, epoch)
         self.length = shard.worker_share(self._documents, worker, workers)
+        if not 0 <= position <= self.length:
+            raise LoaderError(
+                f"The state is damaged: it stands at position {position}, and {self.length} documents of revision "
+                f"{self.revision} are served here. Resume from another checkpoint."
+            )
 
     def places(self, start: int, count: int) -> NDArray[np.int64]:
         """(count,) int64 places of the documents from the `start`-th of this share on."""

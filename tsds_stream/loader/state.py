@@ -73,6 +73,8 @@ class LoaderState:
                     "wrote it."
                 )
             cursor = Cursor(*(int(state[name]) for name in ("revision", "epoch", "position", "step")))
+            if min(cursor) < 0:
+                raise ValueError(f"{cursor} has a number below 0")
             ordering = Ordering(int(state["seed"]), bool(state["shuffle"]), state["sampling"])
             decisions = {int(step): int(revision) for step, revision in state["decisions"]}
             return cls(cursor, ordering, int(state["global_batch"]), str(state["digest"]), str(state["run"]), decisions)
@@ -102,6 +104,15 @@ def digest_of_order(documents: Documents, ordering: Ordering) -> str:
     """
     digest = str(documents.record.get("digest", len(documents)))
     return f"{digest} as published" if ordering.sampling == "weight" and is_derived(documents.record) else digest
+
+
+def check_position(position: int, documents: Documents, global_batch: int) -> None:
+    """Raise `LoaderError` when a state stands beyond the end of its epoch, where nothing would be served."""
+    if position >= len(documents) + global_batch:  # the last batch of an epoch may be filled up
+        raise LoaderError(
+            f"The state is damaged: it stands at position {position}, and revision {documents.number} has "
+            f"{len(documents)} documents. Resume from another checkpoint."
+        )
 
 
 def check_ordering(found: Ordering, expected: Ordering) -> None:
