@@ -233,11 +233,11 @@ def draw(results: Results, path: Path) -> None:
         path,
         [
             Panel("Missed by the graph (worst seed)", (breadth, "pairs within sigma, %"), along, CONDITIONS,
-                  share("recall, plan", 1.0)),
+                  share("recall, plan", 1.0), from_zero=True),
             Panel("Error of the densities (worst seed)", (breadth, "mean relative error, %"), along, CONDITIONS,
-                  share("error")),
+                  share("error"), from_zero=True),
             Panel("What that changes (worst seed)", (breadth, "of the exact selection missing, %"), along, CONDITIONS,
-                  share("overlap", 1.0)),
+                  share("overlap", 1.0), from_zero=True),
         ],
     )  # fmt: skip
 

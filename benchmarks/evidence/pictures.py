@@ -56,6 +56,7 @@ class Panel:
         labels: of the axes. places: where on the first axis, and what is looked up there.
         height: of a method at a place, with its interval; none where there is none.
         logarithmic: the first axis. differences: 0 is drawn, and large heights are drawn closer together.
+        from_zero: the second axis begins there.
     """
 
     title: str
@@ -65,6 +66,7 @@ class Panel:
     height: Callable[[str, str], Interval | None]
     logarithmic: bool = False
     differences: bool = False
+    from_zero: bool = False
 
 
 def draw_panels(path: Path, panels: Sequence[Panel], columns: int = 3) -> None:
@@ -90,6 +92,8 @@ def draw_panels(path: Path, panels: Sequence[Panel], columns: int = 3) -> None:
             axes.set_yscale("symlog", linthresh=_LINEAR)
             axes.set_yticks(_TICKS, [f"{tick:g}" for tick in _TICKS])
             axes.minorticks_off()
+        if panel.from_zero:
+            axes.set_ylim(bottom=0)
         axes.set_title(panel.title, fontsize=10)
         axes.set_xlabel(panel.labels[0], fontsize=9)
         axes.set_ylabel(panel.labels[1], fontsize=9)

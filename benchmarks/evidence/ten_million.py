@@ -184,9 +184,9 @@ def draw(results: Results, path: Path) -> None:
     draw_panels(
         path,
         [
-            Panel("Time for a document", (along, "µs"), rows, times, height, logarithmic=True),
-            Panel("Time of a refresh", (along, "s"), rows, waits, height, logarithmic=True),
-            Panel("Memory of the selector", (along, "MB"), rows, ("memory",), height, logarithmic=True),
+            Panel("Time for a document", (along, "µs"), rows, times, height, logarithmic=True, from_zero=True),
+            Panel("Time of a refresh", (along, "s"), rows, waits, height, logarithmic=True, from_zero=True),
+            Panel("Memory of the selector", (along, "MB"), rows, ("memory",), height, logarithmic=True, from_zero=True),
         ],
     )
 
