@@ -30,6 +30,8 @@ TABLES: Final = (
     "number_of_targets",
     "published_settings",
     "streaming",
+    "classification",
+    "training",
 )
 
 
