@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from torch.utils.data import DataLoader
 
 from tsds_stream.loader.leaves import PositionLeaf
+from tsds_stream.loader.orphans import end_workers
 from tsds_stream.loader.reading import LoaderError
 from tsds_stream.loader.sources import Chunk, ChunkReader, LeafRequest
 
@@ -83,7 +84,8 @@ class Ahead:
 
     def close(self) -> None:
         """End the workers; the next document starts new ones."""
-        self._chunks, self._torch._iterator = None, None
+        self._chunks = None
+        end_workers(self._torch)
 
     def _running(self) -> Iterator[Chunk]:
         if self._chunks is None:

@@ -1,4 +1,4 @@
-"""Workers that end as soon as the process that they read for has been killed."""
+"""How workers end: with the process that they read for when that is killed, and when they are no longer wanted."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import multiprocessing
 import os
 from multiprocessing.process import BaseProcess
 from threading import Thread
+from typing import Any
 
 
 def end_with_parent() -> None:
@@ -23,3 +24,10 @@ def end_with_parent() -> None:
 def _end_after(parent: BaseProcess) -> None:
     parent.join()
     os._exit(1)
+
+
+def end_workers(loader: Any) -> None:
+    """End the workers of a torch `DataLoader`; iterating again starts new ones."""
+    running, loader._iterator = loader._iterator, None
+    if running is not None:
+        running._shutdown_workers()  # dropping it is not enough: the traceback of an error may hold it

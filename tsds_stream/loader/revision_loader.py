@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from tsds_stream.loader.dataset import SelectedDataset
 from tsds_stream.loader.fetching import Failed, Fetcher, Message
 from tsds_stream.loader.following import check_agreement, opened
+from tsds_stream.loader.orphans import end_workers
 from tsds_stream.loader.planning import Course, Plan, Planned
 from tsds_stream.loader.reading import Documents, LoaderError
 from tsds_stream.loader.served_log import ServedLog
@@ -143,7 +144,8 @@ class RevisionLoader:
 
     def close(self) -> None:
         self._turn += 1
-        self._batches, self._torch._iterator = iter(()), None
+        self._batches = iter(())
+        end_workers(self._torch)
         self._requests.ahead.clear()
         if self._served is not None:
             self._served.close()
@@ -193,6 +195,9 @@ class RevisionLoader:
                 fetched = next(self._batches)
             except StopIteration:
                 break
+            except BaseException:
+                self.close()  # now: a worker that outlives this loader is in the way of the next one's
+                raise
             if isinstance(fetched, Failed):
                 self.close()
                 raise fetched.error

@@ -77,6 +77,8 @@ class LoaderState:
                 raise ValueError(f"{cursor} has a number below 0")
             ordering = Ordering(int(state["seed"]), bool(state["shuffle"]), state["sampling"])
             decisions = {int(step): int(revision) for step, revision in state["decisions"]}
+            if any(step < cursor.step or revision < cursor.revision for step, revision in decisions.items()):
+                raise ValueError(f"{decisions} has decisions from before {cursor}")
             return cls(cursor, ordering, int(state["global_batch"]), str(state["digest"]), str(state["run"]), decisions)
         except (KeyError, TypeError, ValueError) as error:
             raise LoaderError(f"This is not the state of a SelectedLoader: {type(error).__name__}: {error}.") from None
