@@ -95,14 +95,15 @@ TABLE: Final = Table(
     name="classification",
     title="Classification",
     asks=f"""What selected texts *without* labels are worth to a classifier. As in the published experiments, some
-annotated texts ({" or ".join(f"{number:,}" for number in ANNOTATED)}) are the targets; a representation is learnt from
-what is selected for them; a classifier is then trained on the annotated texts in that representation, and tested on
+annotated texts ({" or ".join(f"{number:,}" for number in ANNOTATED)}) are the targets; a representation is learnt from what is
+selected for them; a classifier is then trained on the annotated texts in that representation, and tested on
 {HELD_OUT:,} others. Labels: the domains of the texts, five or six of 23 (two of the fixed mixes joined, half of each;
-a mix takes part in two seeds, so that the intervals are somewhat too narrow), in unequal shares. Pool: {POOL:,} documents of all domains; the tokens of {BUDGET:,} are selected. The representation is
-latent semantic analysis of the selected documents ({DIRECTIONS} directions), the classifier a logistic regression; both
-are far smaller than the language models of the published experiments. {NONE.capitalize()}: the representation is learnt
-from the annotated texts themselves. The domain of a text is an easy label: a few words give it away. Differences: 100 ×
-macro-F1, positive is better.""",
+a mix takes part in two seeds, so that the intervals are somewhat too narrow), in unequal shares. Pool: {POOL:,}
+documents of all domains; the tokens of {BUDGET:,} are selected. The representation is latent semantic analysis of the
+selected documents ({DIRECTIONS} directions), the classifier a logistic regression; both are far smaller than the
+language models of the published experiments. {NONE.capitalize()}: the representation is learnt from the annotated
+texts themselves. The domain of a text is an easy label: a few words give it away. Differences: 100 × macro-F1,
+positive is better.""",
     seeds=len(mixes.TEXT),
     run=run,
     prepare=text_corpus,
