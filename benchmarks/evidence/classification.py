@@ -95,8 +95,8 @@ TABLE: Final = Table(
     name="classification",
     title="Classification",
     asks=f"""What selected texts *without* labels are worth to a classifier. As in the published experiments, some
-annotated texts ({" or ".join(f"{number:,}" for number in ANNOTATED)}) are the targets; a representation is learnt from what is
-selected for them; a classifier is then trained on the annotated texts in that representation, and tested on
+annotated texts ({" or ".join(f"{number:,}" for number in ANNOTATED)}) are the targets; a representation is learnt from
+what is selected for them; a classifier is then trained on the annotated texts in that representation, and tested on
 {HELD_OUT:,} others. Labels: the domains of the texts, five or six of 23 (two of the fixed mixes joined, half of each;
 a mix takes part in two seeds, so that the intervals are somewhat too narrow), in unequal shares. Pool: {POOL:,}
 documents of all domains; the tokens of {BUDGET:,} are selected. The representation is latent semantic analysis of the
