@@ -41,7 +41,7 @@ def draw(path: Path = OUTPUT) -> None:
     figure = Figure(figsize=(8, 4.1), dpi=100, layout="constrained")
     titles = {"uniform": "without density (uniform)", "kde": "with density (kde)"}
     for axes, (regularizer, title) in zip(figure.subplots(1, 2), titles.items(), strict=True):
-        revision = select(points, query, budget=5, regularizer=regularizer, sigma=1.0, max_k=16)
+        revision = select(points, query, budget=5, regularizer=regularizer, sigma=1.0, max_k=16, mode="coordinated")
         panel(axes, revision.probabilities, revision.densities, regularizer == "kde")
         share = Fraction(float(revision.probabilities[:3].sum())).limit_denominator(100)
         axes.set_title(f"{title}\nthe cluster of three takes {share}", fontsize=11)

@@ -24,7 +24,7 @@ def words(tmp_path: Path) -> list[str]:
     (tmp_path / "targets.jsonl").write_text(json.dumps({"id": "t", "text": "a roof of wood"}) + "\n")
     named = {"documents": "documents.jsonl", "targets": "targets.jsonl", "output": "selection", "state": "state"}
     places = [word for option, name in named.items() for word in (f"--{option}", str(tmp_path / name))]
-    return ["-m", "tsds_stream", "run", *places, "--budget", "10", "--embedder", "hashing"]
+    return ["-m", "tsds_stream", "run", *places, "--budget", "10", "--min-distance", "none", "--embedder", "hashing"]
 
 
 def assert_farewell(screen: Screen) -> None:

@@ -97,7 +97,7 @@ def test_samples_come_with_reasons(demo: Done):
     reasons = demo.run.stdout.partition("4. A reason for every document")[2].partition("5. The proof")[0]
     assert "Selected, and the nearest to an example" in reasons
     assert "is selected." in reasons
-    assert "Its probability is" in reasons
+    assert "Its mass in the plan is" in reasons
 
 
 @pytest.mark.parametrize("number", range(6), ids=["inspect", "diff", "explain", "text", "preview", "select"])

@@ -142,7 +142,7 @@ def test_a_first_target_without_a_vector_ends_the_start_with_a_sentence(tmp_path
 
 
 def test_rows_that_ran_short_are_refilled_from_the_past(tmp_path):
-    config = SelectorConfig(budget=4, max_k=8, slack=2, sigma=0.8, refill="auto")
+    config = SelectorConfig(budget=4, max_k=8, slack=2, sigma=0.8, min_distance=None, refill="auto")
     documents = some_documents(80)
     chosen = [doc(d.id, deleted=True) for d in documents[:40]]
     told = story([*documents, *chosen], tmp_path, TARGETS, config)

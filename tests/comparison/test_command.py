@@ -95,7 +95,7 @@ def test_it_selects_what_select_selects(corpus: Path, tmp_path: Path):
     targets = Targets.of([one["id"] for one in lines], np.array([one["embedding"] for one in lines], np.float32))
     out = hold_out(targets, 0.3, 11)
     written(tmp_path / "seen.jsonl", [one for one, held in zip(lines, out, strict=True) if not held])
-    for name, options in (("kde", ()), ("turns", ("--mode", "turns", "--min-distance", "auto"))):
+    for name, options in (("kde", ("--mode", "coordinated")), ("turns", ())):
         words = ("--targets", tmp_path / "seen.jsonl", "--embedder", "precomputed", *given, *options)
         selected = tsds("select", "--documents", "documents.jsonl", *words, "--output", "-", "--quiet", cwd=corpus)
         assert selected.returncode == 0, selected.stderr
@@ -192,7 +192,7 @@ def test_without_matplotlib_all_but_the_plot_is_written_and_the_way_to_get_it_to
     assert main(command(*words, *(["--json"] if as_json else []))) == ExitStatus.OK
     told = capsys.readouterr()
     assert "pip install 'tsds-stream[plots]'" in (told.err if as_json else told.out)
-    assert not as_json or json.loads(told.out)["reference"] == "kde"
+    assert not as_json or json.loads(told.out)["reference"] == "turns"
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "comparison.json", "comparison.txt", "selections.jsonl"
     }  # fmt: skip

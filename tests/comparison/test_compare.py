@@ -112,7 +112,7 @@ def test_the_same_arguments_give_the_same_result(comparison: Comparison, world):
 
 def test_what_is_asked_of_one_method_does_not_depend_on_the_others(comparison: Comparison, world):
     alone = compare(*world, replace(comparison.plan, methods=["turns", "dsir"]), clock=ticking())
-    assert alone.methods == ["kde", "turns", "dsir"]
+    assert alone.methods == ["turns", "dsir"]
     for one, all_ in zip(alone.trials, comparison.trials, strict=True):
         assert {name: one.scores[name] for name in alone.methods} == {name: all_.scores[name] for name in alone.methods}
 
@@ -120,15 +120,17 @@ def test_what_is_asked_of_one_method_does_not_depend_on_the_others(comparison: C
 @pytest.mark.parametrize(
     ("settings", "methods", "expected"),
     [
-        ({}, ["random", "kde"], ["kde", "random"]),
-        ({}, ["random", "random"], ["kde", "random"]),
+        ({}, ["random", "turns"], ["turns", "random"]),
+        ({}, ["random", "random"], ["turns", "random"]),
         ({}, ["default", "kde"], ["default", "kde"]),
-        ({"regularizer": "uniform"}, ["kde", "random"], ["uniform", "kde", "random"]),
-        ({"sigma": 0.3}, ["random"], ["kde", "random"]),
+        ({"mode": "coordinated"}, ["random"], ["kde", "random"]),
+        ({"regularizer": "uniform", "mode": "coordinated"}, ["kde", "random"], ["uniform", "kde", "random"]),
+        ({"regularizer": "uniform"}, ["random"], ["turns", "random"]),
+        ({"sigma": 0.3}, ["random"], ["turns", "random"]),
         ({"mode": "top"}, ["random"], ["top", "random"]),
         ({"mode": "turns", "min_distance": 0.2}, ["random"], ["turns", "random"]),
-        ({"mode": "turns"}, ["random"], ["default", "random"]),
-        ({"regularizer": "tv", "alpha": 0.5}, ["random"], ["tv", "random"]),
+        ({"min_distance": None}, ["random"], ["turns", "random"]),
+        ({"regularizer": "tv", "alpha": 0.5, "mode": "coordinated"}, ["random"], ["tv", "random"]),
         ({"mode": "multinomial"}, ["random"], ["default", "random"]),
     ],
 )
@@ -149,9 +151,15 @@ def test_without_texts_distances_are_compared(world):
 
 def test_progress_tells_every_selection_once(world):
     told: list[tuple[int, str]] = []
-    plan = Plan(SelectorConfig(**TOKENS), ["kde", "random"], seeds=2)
+    plan = Plan(SelectorConfig(**TOKENS), ["turns", "random"], seeds=2)
     compare(*world, plan, lambda done, note: told.append((done, note)))
-    assert told == [(0, "seed 0: kde"), (1, "seed 0: random"), (2, "seed 1: kde"), (3, "seed 1: random"), (4, "done")]
+    assert told == [
+        (0, "seed 0: turns"),
+        (1, "seed 0: random"),
+        (2, "seed 1: turns"),
+        (3, "seed 1: random"),
+        (4, "done"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -179,9 +179,9 @@ def test_the_seed_decides_what_is_drawn(name: str):
 @pytest.mark.parametrize(
     ("name", "settings"),
     [
-        ("kde", {}),
-        ("uniform", {"regularizer": "uniform"}),
-        ("turns", {"mode": "turns", "min_distance": "auto"}),
+        ("kde", {"mode": "coordinated"}),
+        ("uniform", {"regularizer": "uniform", "mode": "coordinated"}),
+        ("turns", {}),
         ("top", {"mode": "top"}),
     ],
 )

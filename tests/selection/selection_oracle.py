@@ -119,7 +119,8 @@ def batch(
     # The sample.
     words = key_words(keys)
     draws = uniforms(words, salt_of(config.seed, name))
-    radius = sigma if config.min_distance == "auto" else config.min_distance
+    apart_by = {"sigma": sigma, "auto": sigma if config.mode == "turns" else None}
+    radius = apart_by.get(config.min_distance, config.min_distance)
     near = None
     if radius:
         apart = squared_distances(vectors, vectors)

@@ -24,7 +24,7 @@ from tsds_stream import Revision, Selector, SelectorConfig, select
 
 CLUSTER = ["a", "b", "c"]
 OTHERS = ["d", "e"]
-SETTINGS = {"budget": 5, "sigma": 1.0, "max_k": 16}
+SETTINGS = {"budget": 5, "sigma": 1.0, "max_k": 16, "mode": "coordinated"}
 
 
 def figure() -> tuple[np.ndarray, np.ndarray]:

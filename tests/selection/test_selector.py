@@ -57,7 +57,7 @@ def test_everything_retracted_leaves_an_empty_revision():
 
 
 def test_probabilities_sum_to_one_and_agree_with_the_revision():
-    selector = fed()
+    selector = fed(mode="coordinated")
     revision = selector.refresh()
     ids, p = selector.probabilities()
     assert ids == sorted(ids)
@@ -69,11 +69,12 @@ def test_probabilities_sum_to_one_and_agree_with_the_revision():
 
 
 def test_support_smaller_than_the_budget_is_published_whole_and_flagged():
-    revision = select(DOCUMENTS, TARGETS, budget=100, sigma=0.6, alpha=0.95, max_k=400)
+    settings = {"budget": 100, "sigma": 0.6, "max_k": 400, "mode": "coordinated"}
+    revision = select(DOCUMENTS, TARGETS, alpha=0.95, **settings)
     assert revision.short_of_budget
     assert len(revision) == revision.support < 100
     assert "short_of_budget" in {notice.code for notice in revision.warnings}
-    filled = select(DOCUMENTS, TARGETS, budget=100, sigma=0.6, alpha=revision.filling_alpha, max_k=400)
+    filled = select(DOCUMENTS, TARGETS, alpha=revision.filling_alpha, **settings)
     assert len(filled) == 100
 
 
@@ -86,7 +87,7 @@ def test_one_text_or_an_iterator_in_place_of_a_list_is_named():
 
 def test_the_advice_for_an_unfilled_budget_is_one_that_helps():
     def advice(**settings) -> str:
-        revision = select(DOCUMENTS[:60], TARGETS, sigma=0.6, **settings)
+        revision = select(DOCUMENTS[:60], TARGETS, **{"sigma": 0.6, "mode": "coordinated", **settings})
         return "".join(notice.sentence for notice in revision.warnings if notice.code == "short_of_budget")
 
     assert "lower alpha" in advice(budget=50, alpha=0.999, max_k=400)
@@ -94,6 +95,15 @@ def test_the_advice_for_an_unfilled_budget_is_one_that_helps():
     assert advice(budget=61, max_k=3).endswith("the shortlists hold no more; raise max_k")
     assert advice(budget=60, max_k=400) == ""  # full
     assert advice(budget=50, max_k=400, min_distance=1.3).endswith("lower min_distance, or raise spread")
+
+    turns = {"mode": "turns", "min_distance": None}
+    assert advice(budget=61, max_k=400, **turns).endswith("there are no others, apart from copies")
+    assert advice(budget=61, max_k=3, **turns).endswith("raise max_k")
+    assert advice(budget=60, max_k=400, **turns) == ""
+    apart = advice(budget=50, max_k=400, mode="turns", sigma=1.3)
+    assert "of 60 documents on the shortlists could be taken" in apart
+    assert apart.endswith("lower min_distance")
+    assert advice(budget=50, max_k=3, mode="turns", sigma=1.3).endswith("lower min_distance, or raise max_k")
 
 
 @pytest.mark.parametrize("batch", [1, 7, 100, 600])
@@ -166,11 +176,13 @@ def test_structural_settings_need_the_documents_again():
 
 
 def test_warnings_are_data_and_sentences():
-    many = select(DOCUMENTS, cloud(200, seed=3), budget=20, sigma=5.0)
+    many = select(DOCUMENTS, cloud(200, seed=3), budget=20, sigma=5.0, mode="coordinated")
     codes = {notice.code for notice in many.warnings}
     assert {"density_without_effect", "sigma_too_wide"} <= codes
     assert all(notice.sentence for notice in many.warnings)
-    among = select(np.concatenate([DOCUMENTS, TARGETS]), TARGETS, budget=5)
+    same = select(DOCUMENTS, cloud(200, seed=3), budget=20, sigma=5.0)
+    assert {"sigma_too_wide"} == {notice.code for notice in same.warnings} - {"short_of_budget", "truncated"}
+    among = select(TARGETS, TARGETS, budget=5, max_k=1, slack=0)
     assert "targets_among_documents" in {notice.code for notice in among.warnings}
     cut = select(DOCUMENTS, TARGETS, budget=500, sigma=0.5, max_k=5)
     assert cut.reasons == ("truncated",)
@@ -179,7 +191,7 @@ def test_warnings_are_data_and_sentences():
 
 
 def test_explanations_tell_each_state_apart():
-    selector = fed(alpha=0.75, max_k=60)
+    selector = fed(alpha=0.75, max_k=60, mode="coordinated")
     revision = selector.refresh()
     ids, _ = selector.probabilities()
     selected = selector.explain(revision.ids[0])
@@ -224,8 +236,8 @@ def test_an_estimated_probability_is_near_the_real_one():
 def test_select_takes_texts():
     texts = [f"the socket listens on port {k}" for k in range(40)]
     texts += [f"bake the cake for {k} minutes" for k in range(40)]
-    # They are near-copies of each other: with `kde` they would share the mass of two documents.
-    revision = select(texts, ["network sockets", "listening on a port"], budget=10, regularizer="uniform")
+    # They are near-copies of each other: sigma apart there would be two documents.
+    revision = select(texts, ["network sockets", "listening on a port"], budget=10, min_distance=None)
     assert len(revision) == 10
     assert all(int(name) < 40 for name in revision.ids)
 

@@ -26,7 +26,8 @@ def fed(**settings: object) -> Selector:
 
 
 def test_a_preview_of_another_seed_draws_with_that_seed():
-    assert fed().preview(seed=5).digest == fed(seed=5).refresh().digest != fed().refresh().digest
+    drawn = {"mode": "coordinated"}
+    assert fed(**drawn).preview(seed=5).digest == fed(seed=5, **drawn).refresh().digest != fed(**drawn).refresh().digest
 
 
 def test_a_preview_takes_nothing_from_the_revision_that_follows():
@@ -49,10 +50,11 @@ def test_rows_that_ran_out_in_turns_are_counted_and_warned_of():
 @pytest.mark.parametrize("alpha", ["auto", 0.97])
 def test_the_alpha_that_fills_the_budget_counts_copies_once(settings, alpha):
     documents = np.repeat(DOCUMENTS[:40], 10, 0)
-    short = select(documents, TARGETS, **{"budget": 30, "alpha": alpha, **settings})
+    settings = {"budget": 30, "mode": "coordinated", **settings}
+    short = select(documents, TARGETS, **{"alpha": alpha, **settings})
     assert short.short_of_budget
     assert len(short) < 30
-    assert len(select(documents, TARGETS, **{"budget": 30, **settings, "alpha": short.filling_alpha})) == 30
+    assert len(select(documents, TARGETS, **{**settings, "alpha": short.filling_alpha})) == 30
 
 
 # -- settings -------------------------------------------------------------------------------------------------------

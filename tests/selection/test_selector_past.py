@@ -7,7 +7,7 @@ import pytest
 
 from tsds_stream import Selector, SelectorConfig, select
 
-EXPIRING = {"regularizer": "uniform", "budget": 9, "ttl": 50, "refill": "auto"}
+EXPIRING = {"regularizer": "uniform", "min_distance": None, "budget": 9, "ttl": 50, "refill": "auto"}
 
 
 def row(*values: float) -> np.ndarray:

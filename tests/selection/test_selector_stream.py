@@ -220,7 +220,9 @@ def test_corpus_scope_answers_late_targets_and_retractions_from_the_index():
 
 
 def test_capacity_lets_the_oldest_go_and_says_so():
-    selector = Selector(TARGETS, SelectorConfig(scope="corpus", capacity=200, sigma=0.6, budget=5, max_k=10, slack=0))
+    selector = Selector(
+        TARGETS, SelectorConfig(scope="corpus", capacity=200, min_distance=None, sigma=0.6, budget=5, max_k=10, slack=0)
+    )
     for start in range(0, 600, 100):
         selector.add(IDS[start : start + 100], DOCUMENTS[start : start + 100])
         revision = selector.refresh()

@@ -150,12 +150,12 @@ def _tell_selection(
         page, shares(revision, corpus.documents, script.originals, 8), len(corpus.documents), max(len(revision), 1)
     )
     within = (revision.sigma or 0.0) / 2
-    flat = outcome.selector.preview(regularizer="uniform")
+    flat = outcome.selector.preview(min_distance=None)
     crowded = [near_duplicates(one, texts, embedder, within) for one in (revision, flat)]
     page.line("")
     page.line(
         f"  Near-duplicates in it (nearer than {within:.2f} to another member): {crowded[0]} of {len(revision):,}. "
-        f"Without density (regularizer = uniform) it would be {crowded[1]}."
+        f"Without a distance to keep (min_distance = none) it would be {crowded[1]}."
     )
     page.heading("4. A reason for every document")
     chosen = samples(outcome.selector, revision, script.originals)

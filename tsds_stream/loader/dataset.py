@@ -42,8 +42,8 @@ class SelectedDataset(IterableDataset):  # type: ignore[misc]
             data set then, in the same order as others of the kind.
         follow: when a newer revision is taken up: `pin` never (but see `advance`), `epoch` at the beginning of an
             epoch, `step:N` every N steps of a `SelectedLoader`. Documents that were withdrawn are served until then.
-        seed, shuffle, sampling: the order. By `weight`, heavy documents come early; all of them come. (Weights differ with
-            `mode = "coordinated"` or `"multinomial"`; otherwise all are 1, and both ways are the same.)
+        seed, shuffle, sampling: the order. By `weight`, heavy documents come early; all of them come. Weights
+            differ where the selection is drawn (`mode = "coordinated"`, `"multinomial"`); else all are 1.
         repeat: begin the next epoch where one ends.
         rank, world_size: by default those of torch.distributed, and of one process without it. Give those of the data
             parallel group where that is another one.

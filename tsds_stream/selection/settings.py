@@ -76,7 +76,7 @@ class SelectorConfig(BaseModel):
         None, description="scope = corpus: the most points kept; the oldest non-candidates leave (never exact)"
     )
     max_ids: int = Field(2_000_000, ge=1, description="ids held at most; beyond, copies are counted and not named")
-    seed: int = Field(0, ge=-(2**63), lt=2**63, description="seed of the fixed uniforms of coordinated sampling")
+    seed: int = Field(0, ge=-(2**63), lt=2**63, description="seed of what is drawn: mode = coordinated or multinomial")
 
     @property
     def keeps_sigma_apart(self) -> bool:

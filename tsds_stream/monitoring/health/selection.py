@@ -81,7 +81,9 @@ def short_of_budget(name: str, one: Json) -> Iterator[Warning]:
     if one["revision"] and one["short_of_budget"] and not young:
         asked = f" of {budget:,}" if budget else ""
         sentence = f"The selection of {name} holds {one['size']:,}{asked} documents: no others fit its targets."
-        fallback = "Raise spread or lower alpha, add examples, or lower the budget"
+        turns = one["mode"] == "turns"
+        way = "Lower min_distance or raise max_k" if turns else "Raise spread or lower alpha"
+        fallback = f"{way}, add examples, or lower the budget"
         yield Warning("short_of_budget", "warning", sentence, _advice(one, "short_of_budget", fallback), name)
 
 
