@@ -23,7 +23,9 @@ def median_nearest_distance(lists: Shortlists) -> float | None:
         return None
     nearest = lists.squared.min(1)
     itself = np.flatnonzero(nearest == 0)
-    nearest[itself] = np.where(lists.squared[itself] > 0, lists.squared[itself], np.inf).min(1)
+    nearest[itself] = np.inf
+    if lists.length > 1:  # what stands behind the last entry is there only until the row is next ordered
+        nearest[itself] = np.where(lists.squared[itself] > 0, lists.squared[itself], np.inf).min(1)
     others = nearest[np.isfinite(nearest)]
     return float(np.median(np.sqrt(others))) if len(others) else 0.0
 
