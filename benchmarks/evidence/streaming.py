@@ -163,8 +163,8 @@ def _found(results: Results) -> list[str]:
                 _mean(results, condition, anew, one) / _mean(results, condition, rule, one) for one in _COSTS
             )
             text = (
-                f"* **{condition}, {rule}**: from scratch the selection is the same at {same:.0%} of the points and takes "
-                f"{ratio:.0f} times the processor time on average, {last:.0f} times at the end. "
+                f"* **{condition}, {rule}**: from scratch the selection is the same at {same:.0%} of the points and "
+                f"takes {ratio:.0f} times the processor time on average, {last:.0f} times at the end. "
                 f"{_mean(results, condition, rule, 'avoidable'):.2%} of a selection leaves without need at a revision"
             )
             if rule == "kde":
@@ -191,13 +191,13 @@ def _not_found(results: Results) -> list[str]:
         f"What does not hold: at the end, following the stream is not shown to be better than {'; '.join(equal)}."
         if equal
         else "At the end, following the stream is better than each of the three others, on every stream.",
-        f"A selection from scratch of {LENGTH:,} documents takes {seconds:.1f} s here: at this size nobody needs to save "
-        "it; it grows with the stream, a revision while following does not. The targets stay the same throughout: where "
-        "what is wanted changes with time, a window forgets what should be forgotten, and this table does not show it. "
-        "The order in waves is made up; how much keeping and forgetting lose depends on when the seasons of the targets' "
-        f"domains fall. *{BLOCKS}* does not know what it took before, so near-copies come in again from every "
-        "block; a version that knows has not been tried. Turnover depends on the budget, the spread and the revisions: "
-        f"here {LENGTH // REVISIONS:,} documents each.",
+        f"A selection from scratch of {LENGTH:,} documents takes {seconds:.1f} s here: at this size nobody needs to "
+        "save it; it grows with the stream, a revision while following does not. The targets stay the same throughout: "
+        "where what is wanted changes with time, a window forgets what should be forgotten, and this table does not show "
+        "it. The order in waves is made up; how much keeping and forgetting lose depends on when the seasons of the "
+        f"targets' domains fall. *{BLOCKS}* does not know what it took before, so near-copies come in again from every "
+        "block; a version that knows has not been tried. Turnover depends on the budget, the spread and the "
+        f"revisions: here {LENGTH // REVISIONS:,} documents each.",
     ]
 
 
