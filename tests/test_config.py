@@ -98,6 +98,26 @@ def test_none_is_a_word_in_a_file_and_in_the_environment(write):
 
 
 @pytest.mark.parametrize(
+    ("written", "meant"),
+    [("auto", "auto"), ("sigma", "sigma"), ("none", None), ("0.25", 0.25)],
+)
+def test_a_distance_to_keep_is_written_alike_everywhere(write, written: str, meant: object):
+    name = "TSDS_STREAM_TARGET_SETS__0__MIN_DISTANCE"
+    for settings in (
+        load_settings(write(MINIMAL + f'min_distance = "{written}"\n'), environment={}),
+        load_settings(write(MINIMAL), environment={name: written}),
+        load_settings(write(MINIMAL), [override("min_distance", written)], {}),
+    ):
+        assert settings.target_sets[0].min_distance == meant
+    assert load_settings(write(MINIMAL + "min_distance = 0.25\n"), environment={}).target_sets[0].min_distance == 0.25
+
+
+def test_no_distance_is_a_word_and_not_a_number(write):
+    [problem] = problems(write(MINIMAL + "min_distance = 0\n"))
+    assert problem.endswith('expected "auto" or "sigma", a number above 0 and of at most 2 or "none"')
+
+
+@pytest.mark.parametrize(
     ("text", "milliseconds"), [("500ms", 500), ("1h 30m", 5_400_000), ("7d", 604_800_000), ("250", 250)]
 )
 def test_ttl_takes_durations_and_bare_milliseconds(write, text: str, milliseconds: int):

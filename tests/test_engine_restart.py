@@ -154,7 +154,9 @@ def test_another_embedder_over_old_state_is_refused(tmp_path):
     assert caught.value.status is ExitStatus.STATE
 
 
-@pytest.mark.parametrize("change", [{"budget": 3}, {"alpha": 0.3}, {"sigma": 0.5}, {"mode": "turns"}, {"seed": 5}])
+@pytest.mark.parametrize(
+    "change", [{"budget": 3}, {"alpha": 0.3}, {"sigma": 0.5}, {"mode": "coordinated"}, {"seed": 5}]
+)
 def test_other_parameters_are_applied_to_the_state_without_reading_again(tmp_path, change):
     told = story(ITEMS, tmp_path, TARGETS)
     told.tell()
@@ -162,6 +164,20 @@ def test_other_parameters_are_applied_to_the_state_without_reading_again(tmp_pat
     engine = told.tell()
     assert engine.statistics.documents_read == 0
     assert told.digests()[-1] == from_scratch(ITEMS, TARGETS, told.configs["default"])
+
+
+def test_a_run_of_before_goes_on_with_the_default_from_its_state(tmp_path):
+    """Its settings said nothing of the mode, so its documents were drawn with the probabilities of the plan."""
+    before = SelectorConfig(**{**CONFIG.model_dump(), "mode": "coordinated", "min_distance": None})
+    told = story(ITEMS, tmp_path, TARGETS, before)
+    told.tell()
+    drawn, number = told.digests()[-1], told.last()["revision"]
+    told.configs["default"] = CONFIG
+    told.tell()
+    assert told.last()["revision"] == number + 1
+    assert told.digests()[-1] == from_scratch(ITEMS, TARGETS, CONFIG) != drawn
+    told.tell()
+    assert told.last()["revision"] == number + 1
 
 
 @pytest.mark.parametrize("change", [{"max_k": 9}, {"slack": 20}, {"scope": "corpus", "capacity": 1000}])

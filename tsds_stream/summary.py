@@ -86,7 +86,7 @@ def facts(revision: Revision) -> Json:
 def _facts(revision: Revision, sigma_is_automatic: bool, alpha_is_automatic: bool) -> list[tuple[str, str]]:
     facts = [
         ("exact", exactness(revision.exact, revision.reasons)),
-        ("cost", f"{revision.transport_cost:.4f}, the mean distance between a target and its documents"),
+        ("cost", f"{revision.transport_cost:.4f}, the mean distance between a target and what the plan gives it"),
         ("alpha", _setting(revision.alpha, alpha_is_automatic)),
         ("sigma", _setting(revision.sigma, sigma_is_automatic)),
     ]
