@@ -208,6 +208,8 @@ class Exclusions:
             pending = points[(compared < stop) & ~self.out[points]]
             products = self._spacing.vectors[pending] @ taken.vectors[start:stop].T
             largest = products.max(1, initial=-2.0)
+            if not (largest >= self._possible).any():
+                continue
             some = np.asarray(taken.points[start:stop])
             certain = np.flatnonzero(largest > self._certain)
             self.out[pending[certain]] = True
