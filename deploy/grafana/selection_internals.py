@@ -63,7 +63,7 @@ def _plan() -> list:
                (of_sets("tsds_stream_plan_alpha"), "{{target_set}}"), unit="none", maximum=1),
         series("sigma", "Distance within which documents crowd each other; frozen after calibration.",
                (of_sets("tsds_stream_kernel_width"), "{{target_set}}"), unit="none"),
-        series("tau", "Documents are selected by their probability times this.",
+        series("tau", "With mode = coordinated, documents are drawn by their probability times this.",
                (of_sets("tsds_stream_sample_threshold"), "{{target_set}}"), unit="none"),
         series("Support and reach", "Distinct embeddings with mass, and entries per target, on average.",
                (of_sets("tsds_stream_support_points"), "{{target_set}}, support"),
