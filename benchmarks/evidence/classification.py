@@ -85,6 +85,28 @@ def macro_f1(answers: Int64, labels: Int64, classes: int) -> float:
     return float((2 * right / np.maximum(both, 1)).mean())
 
 
+def notes(results: Results) -> list[str]:
+    """What selection is worth here, and what it is not."""
+    lines = []
+    for condition in results.conditions:
+        over, under, level = [], [], []
+        for method in METHODS:
+            interval = results.difference(condition, method, NONE, "macro-F1", 100)
+            if interval is not None:
+                side = level if not interval.decided else over if interval.mean > 0 else under
+                side.append(method)
+        parts = [("better than", over), ("worse than", under), ("not to be told from", level)]
+        found = "; ".join(f"{what} it are {', '.join(names)}" for what, names in parts if names)
+        lines.append(f"* **{condition}**, against a representation of the annotated texts alone: {found}.")
+    return [
+        *lines,
+        "",
+        "So the comparison with random documents says which method finds related texts, and the comparison with "
+        f"*{NONE}* whether related texts are needed at all for a label as easy as this one.",
+        "",
+    ]
+
+
 def draw(results: Results, path: Path) -> None:
     """Every method's difference to random documents."""
     label = "100 × macro-F1 above that with random documents"
@@ -112,5 +134,6 @@ positive is better.""",
     compared="macro-F1",
     references=("random", BEST_SIMPLE, NONE),
     difference="100 Δ macro-F1",
+    notes=notes,
     folder="learning",
 )

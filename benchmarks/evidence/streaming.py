@@ -193,10 +193,10 @@ def _not_found(results: Results) -> list[str]:
         else "At the end, following the stream is better than each of the three others, on every stream.",
         f"A selection from scratch of {LENGTH:,} documents takes {seconds:.1f} s here: at this size nobody needs to "
         "save it; it grows with the stream, a revision while following does not. The targets stay the same throughout: "
-        "where what is wanted changes with time, a window forgets what should be forgotten, and this table does not show "
-        "it. The order in waves is made up; how much keeping and forgetting lose depends on when the seasons of the "
-        f"targets' domains fall. *{BLOCKS}* does not know what it took before, so near-copies come in again from every "
-        "block; a version that knows has not been tried. Turnover depends on the budget, the spread and the "
+        "where what is wanted changes with time, a window forgets what should be forgotten, and this table does not "
+        "show it. The order in waves is made up; how much keeping and forgetting lose depends on when the seasons of "
+        f"the targets' domains fall. *{BLOCKS}* does not know what it took before, so near-copies come in again from "
+        "every block; a version that knows has not been tried. Turnover depends on the budget, the spread and the "
         f"revisions: here {LENGTH // REVISIONS:,} documents each.",
     ]
 
