@@ -30,6 +30,7 @@ TABLES: Final = (
     "number_of_targets",
     "published_settings",
     "streaming",
+    "further_rules",
     "classification",
     "training",
 )

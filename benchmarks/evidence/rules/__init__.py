@@ -1,0 +1,1 @@
+"""Rules that were tried beyond those of the product: experiments, which nothing but their table uses."""
