@@ -56,7 +56,8 @@ class Moved:
         products = wide @ wide.T
         np.fill_diagonal(products, -np.inf)
         others = np.argsort(-products, axis=1, kind="stable")[:, :count]  # ties by target id
-        return by + self.near * wide[others].mean(1)
+        directions: Float64 = by + self.near * wide[others].mean(1)
+        return directions
 
 
 def moved(targets: Targets, by: Float64) -> Targets:
