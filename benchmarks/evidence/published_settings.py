@@ -92,7 +92,8 @@ documents, {TARGETS} targets, the tokens of {BUDGET} documents. Images: {IMAGES:
 {IMAGE_BUDGET} selected. Reach: documents with mass in the plan, per target. Cut: share of the targets whose shortlist
 was too short for the plan. Effective: effective number of documents with mass, over the number selected. Differences:
 of the loss, text 100 × log perplexity, images percentage points of error; negative is better than the defaults
-(of the plan; all but the last are drawn with mode coordinated). Drawn with replacement, a document counts once in all figures.""",
+(of the plan; all but the last are drawn with mode coordinated). Drawn with replacement, a document counts once in all
+figures.""",
     seeds=len(mixes.TEXT),
     run=run,
     prepare=_prepare,
