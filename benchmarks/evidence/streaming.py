@@ -165,7 +165,7 @@ def _found(results: Results) -> list[str]:
             text = (
                 f"* **{condition}, {rule}**: from scratch the selection is the same at {same:.0%} of the points and "
                 f"takes {ratio:.0f} times the processor time on average, {last:.0f} times at the end. "
-                f"{_mean(results, condition, rule, 'avoidable'):.2%} of a selection is replaced without need at a revision"
+                f"{_mean(results, condition, rule, 'avoidable'):.2%} of a selection is replaced without need"
             )
             if rule == "kde":
                 fresh, drawn = (_mean(results, condition, f"{rule}, {one}", "avoidable") for one in (FRESH, DRAWN))
