@@ -63,10 +63,11 @@ def settings_of(root: Path, monitoring: dict[str, Any]) -> dict[str, Any]:
         "sink": {"kind": "directory", "path": str(root / "selection")},
         "embedder": {"kind": "hashing", "dimension": 32},
         "target_sets": [
-            {"name": "exact", "targets": targets, "budget": 50, "calibration": 300},
+            {"name": "exact", "targets": targets, "budget": 50, "calibration": 300, "mode": "coordinated"},
             {"name": "short", "targets": targets, "budget": 40, "max_k": 16, "slack": 0, "sigma": 0.4, "mode": "turns"},
             {"name": "graph", "targets": targets, "budget": None, "token_budget": 3000, "scope": "corpus",
-             "capacity": 2500, "index": "hnsw", "max_k": 16, "slack": 0, "sigma": 1.2, "kde_k": 100},
+             "capacity": 2500, "index": "hnsw", "max_k": 16, "slack": 0, "sigma": 1.2, "kde_k": 100,
+             "mode": "coordinated"},
         ],
         "publish": {"interval": 0.001},
         "state": {"directory": str(root / "state"), "checkpoint_interval": 0.5},

@@ -28,7 +28,7 @@ DRIFT = {"rate": 1e6, "warmup": 100, "baseline": 1000, "short_window": 100, "lon
          "false_alarm_rate": 0.001}  # fmt: skip
 EXACT = {"name": "exact", "budget": 100, "calibration": 300}
 GRAPH = {"name": "graph", "budget": 120, "token_budget": 40_000, "scope": "corpus", "capacity": 2500, "index": "hnsw",
-         "max_k": 16, "slack": 0, "kde_k": 50}  # fmt: skip
+         "max_k": 16, "slack": 0, "kde_k": 50, "mode": "coordinated"}  # fmt: skip
 
 OF_KAFKA = {"tsds_stream_lag_records", "tsds_stream_lag_seconds", "tsds_stream_partition_lag_records"}
 # What a run has to go on for before there is anything: five minutes, and a dozen windows in each of which the documents
