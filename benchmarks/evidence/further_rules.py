@@ -27,8 +27,8 @@ from tsds_stream.selection.arithmetic import Int64
 
 NUMBERS: Final = (10, 50, 200)
 COPIED: Final = {"no copies": 0.0, "5% copied": 0.05}
-DOCUMENTS, NATURAL, CODE = 20_000, 80_000, 12_000
-HELD_OUT, BUDGET, CODE_BUDGET = 500, 1000, 500
+DOCUMENTS, NATURAL, CODE = 20_000, 80_000, 10_000
+HELD_OUT, CODE_HELD_OUT, BUDGET, CODE_BUDGET = 500, 400, 1000, 500
 ARRIVING: Final = 0.05  # share of the documents, the last ones of the stream
 
 
@@ -57,10 +57,12 @@ def run(seed: int, quick: bool) -> list[Finding]:
             found += _findings(f"text, {number} targets, {name}", trial, number == max(NUMBERS))
     split = Split(text_corpus(), text, seed, NATURAL // share, max(NUMBERS), HELD_OUT // share)
     found += _findings("text, 200 targets, pool of 80,000", split.trial(BUDGET // share, max(NUMBERS)), True)
-    size = (CODE // share, max(NUMBERS), HELD_OUT // share)
+    size = (CODE // share, max(NUMBERS), CODE_HELD_OUT // share)
     split = Split(code_corpus(), code, seed, *size, max(COPIED.values()), mixes.RARE)
     for name, copied in COPIED.items():
-        found += _findings(f"code, 200 targets, {name}", split.trial(CODE_BUDGET // share, max(NUMBERS), copied), True)
+        trial = split.trial(CODE_BUDGET // share, max(NUMBERS), copied)
+        # Without copies, the first 95% are fewer documents than the defaults are calibrated on.
+        found += _findings(f"code, 200 targets, {name}", trial, copied > 0)
     return found
 
 
@@ -144,7 +146,7 @@ their numbers were chosen on mixes that are in no table. {DOCUMENTS:,} documents
 {BUDGET:,} selected; {CODE:,} of code, and {CODE_BUDGET}; copies as in the table of near-duplicates. Leaves: share of a
 selection from the first 95% of the stream that is no longer selected after the last 5% came, with 200 targets; of it
 new: share of the later selection that came last, which something had to make room for.""",
-    seeds=8,
+    seeds=6,
     run=run,
     prepare=_prepare,
     draw=draw,
