@@ -94,6 +94,8 @@ def draw_panels(path: Path, panels: Sequence[Panel], columns: int = 3) -> None:
             axes.minorticks_off()
         if panel.from_zero:
             axes.set_ylim(bottom=0)
+        if [place for place, _ in panel.places] == list(range(1, len(panel.places) + 1)):  # numbered, not measured
+            axes.set_xticks([place for place, _ in panel.places])
         axes.set_title(panel.title, fontsize=10)
         axes.set_xlabel(panel.labels[0], fontsize=9)
         axes.set_ylabel(panel.labels[1], fontsize=9)

@@ -138,7 +138,20 @@ def notes(results: Results) -> list[str]:
             difference, loss = transformer_difference(results, pool, method), results.mean(pool, method, LOSS)
             cells.append(written(difference) if difference else f"{loss.mean:.3f}" if loss else "")
         lines.append(row_of([pool, *cells]))
-    return [*lines, ""]
+    return [*lines, "", *undecided(results, pools), ""]
+
+
+def undecided(results: Results, pools: list[str]) -> list[str]:
+    """What the transformer does not show."""
+    same = [
+        f"{method} ({pool})"
+        for method in CONTINUED
+        for pool in pools
+        if (told := transformer_difference(results, pool, method)) and not told.decided
+    ]
+    return [
+        f"What does not hold: {TRANSFORMERS} seeds show no difference to {BEST_SIMPLE} for {', '.join(same)}."
+    ] * bool(same)
 
 
 def draw(results: Results, path: Path) -> None:
