@@ -38,6 +38,9 @@ class EmbedderUnavailable(EmbedderError):  # noqa: N818 -- named for what happen
         super().__init__(message)
         self.retry_after = retry_after
 
+    def __reduce__(self) -> tuple[type[EmbedderUnavailable], tuple[str, float]]:
+        return type(self), (str(self), self.retry_after)  # the default would leave out `retry_after`
+
 
 class EmbeddingFailed(EmbedderError):  # noqa: N818 -- named for what happened
     """`embed` was given texts that have no vector; `failures` maps their positions to the reasons."""
@@ -47,6 +50,9 @@ class EmbeddingFailed(EmbedderError):  # noqa: N818 -- named for what happened
         more = f" ({len(failures) - 1} more failed)" if len(failures) > 1 else ""
         super().__init__(f"text {position} has no embedding ({failure.reason}): {failure.detail}{more}")
         self.failures = failures
+
+    def __reduce__(self) -> tuple[type[EmbeddingFailed], tuple[dict[int, Failure]]]:
+        return type(self), (self.failures,)  # the default would give the message instead
 
 
 class FingerprintMismatch(EmbedderError):  # noqa: N818 -- named for what happened
