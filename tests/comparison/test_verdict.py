@@ -29,7 +29,7 @@ def comparison_of(losses: dict[str, list[float]], texts: bool = True, **more) ->
     trials = [
         Trial(
             seed,
-            [f"t{k}" for k in range(30)],
+            [f"t{k}" for k in range(more.get("held_out", 30))],
             more.get("left_out", 0),
             {
                 name: Score(
@@ -170,3 +170,12 @@ def test_a_folder_with_other_things_is_refused(tmp_path: Path):
         folder.check(tmp_path)
     with pytest.raises(CommandError, match="cannot be made"):
         folder.check(tmp_path / "thesis.tex" / "below")
+
+
+def test_few_targets_held_out_decide_nothing_however_narrow_the_interval() -> None:
+    losses = {"kde": [5.0] * 5, "random": [5.3 + one for one in STEADY]}
+    comparison = comparison_of(losses, held_out=2)
+    assert overall(comparison, verdicts(comparison)) == (
+        "2 targets held out at a time tell nothing of other targets: bring more of them."
+    )
+    assert "clearly" in overall(comparison_of(losses, held_out=10), verdicts(comparison))

@@ -7,12 +7,11 @@ from statistics import fmean
 
 from tsds_stream.comparison.compare import MOSTLY, Comparison
 from tsds_stream.comparison.results import mean_scores
-from tsds_stream.comparison.verdict import Verdict, overall, verdicts
+from tsds_stream.comparison.verdict import FEW_HELD_OUT, Verdict, overall, verdicts
 from tsds_stream.summary import REASONS
 from tsds_stream.terminal import Page, count
 
 _MANY = 0.05  # share of documents, targets or tokens that is worth a word
-_FEW_HELD_OUT = 10
 
 
 def show(comparison: Comparison, page: Page) -> None:
@@ -69,7 +68,7 @@ def warnings(comparison: Comparison) -> Iterator[str]:
             yield f"{name} fills only {full:.0f}% of the budget, so it is held against methods that read more."
         for reason in sorted({reason for trial in comparison.trials for reason in trial.scores[name].reasons}):
             yield f"{name} is not exact: {reason} ({REASONS.get(reason, 'see the reference')})."
-    if len(comparison.trials[0].held_out) < _FEW_HELD_OUT:
+    if len(comparison.trials[0].held_out) < FEW_HELD_OUT:
         yield "few targets are held out: the intervals do not tell how other targets would do."
 
 

@@ -12,6 +12,7 @@ from tsds_stream.comparison.intervals import Interval, interval_of
 
 SMALL: Final = 0.01  # differences below do not matter in practice
 LARGE: Final = 0.1
+FEW_HELD_OUT: Final = 10  # targets; what differs between so few says nothing of others
 NARROW: Final = 0.02  # half of an interval that leaves no room for more than a small difference
 
 Outcome = Literal["worse", "better", "same", "open", "one seed"]
@@ -88,6 +89,9 @@ def overall(comparison: Comparison, found: Sequence[Verdict]) -> str:
     parts = []
     if comparison.plan.seeds < 2:
         return "One split gives no interval, so nothing is decided: ask for more --seeds."
+    held_out = len(comparison.trials[0].held_out)
+    if held_out < FEW_HELD_OUT:
+        return f"{held_out} targets held out at a time tell nothing of other targets: bring more of them."
     for outcome, words in (("worse", f"{reference} beats"), ("better", f"{reference} is beaten by")):
         those = [one for one in found if one.outcome == outcome]
         clear = [one.method for one in those if abs(one.difference.mean) >= LARGE]
