@@ -84,7 +84,7 @@ class Loop:
         self._committed = parts.committed
         self._letters: list[DeadLetter] = []
         self._withdrawn: list[Withdrawal] = []
-        self._letters_size = 0  # bytes of both, roughly
+        self._noted_size = 0  # bytes of both, roughly, until the next commit
         self._stale = True  # something happened since the last refresh
         self._told: set[str] = set()  # sets of which a revision was published in this run
         self._advised: set[tuple[str, str]] = set()  # (set, code) of what was told about a selection
@@ -200,14 +200,14 @@ class Loop:
         """Until the next commit."""
         for letter in letters:
             headers = sum(len(name) + len(data) for name, data in letter.headers)
-            self._letters_size += len(letter.key or b"") + len(letter.value or b"") + headers + _LETTER_OVERHEAD
+            self._noted_size += len(letter.key or b"") + len(letter.value or b"") + headers + _LETTER_OVERHEAD
         self._letters += letters
 
     def _remember(self, withdrawn: Sequence[Withdrawal]) -> None:
         """Until the next commit, where the sink records it."""
         if withdrawn and isinstance(self._parts.sink, Remembering):
             self._withdrawn += withdrawn
-            self._letters_size += sum(len(one.id) + _WITHDRAWAL_OVERHEAD for one in withdrawn)
+            self._noted_size += sum(len(one.id) + _WITHDRAWAL_OVERHEAD for one in withdrawn)
 
     def _calibrate(self, one: TargetSet) -> None:
         if not one.selector.calibrated and one.selector.sigma is not None:
@@ -216,7 +216,7 @@ class Loop:
 
     def _attend(self, pipeline: Pipeline) -> None:
         """Whatever time brings: revisions, positions, heartbeats, checkpoints, lines in the log."""
-        full = self._letters_size > _MOST_WAITING
+        full = self._noted_size > _MOST_WAITING
         if full or (not self._until_revision(pipeline) and (self._stale or self._letters or self._positions_due.due)):
             self._publish()
         if self._heartbeat_due.due and self._positions is not None:
@@ -303,7 +303,7 @@ class Loop:
                 self._log.warning("a record cannot be used", **told)
             self._statistics.dead_letters[letter.reason] += 1
         self._letters, self._withdrawn = [], []
-        self._letters_size = 0
+        self._noted_size = 0
         self._committed = positions
         self._positions_due.done()
         self._statistics.commits += 1

@@ -97,6 +97,7 @@ class Fetcher:
     def fetch(self, request: Message) -> Fetched | Failed:
         """One batch."""
         revision, epoch, places = request
+        documents: list[Json] = []
         try:
             documents = self._reader.read_at(revision, epoch, np.frombuffer(places, np.int64))
             ids = [document["id"] for document in documents] if self._ids else []
