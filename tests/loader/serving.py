@@ -27,7 +27,7 @@ def loader_of(path: Path, batch_size: int = 4, workers: int = 0, **settings: Any
     from tsds_stream.loader.dataset import SelectedDataset
     from tsds_stream.loader.loader import SelectedLoader
 
-    own = ("drop_last", "multiprocessing_context", "served", "collate_fn", "prefetch_factor")
+    own = ("drop_last", "multiprocessing_context", "pin_memory", "served", "collate_fn", "prefetch_factor")
     of_loader = {name: settings.pop(name) for name in own if name in settings}
     dataset = SelectedDataset(settings.pop("archive", path), timeout=PATIENCE, **settings)
     return SelectedLoader(dataset, batch_size, workers, **{"collate_fn": names, **of_loader})

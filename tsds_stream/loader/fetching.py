@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch.utils.data import get_worker_info
 
 from tsds_stream.loader.orphans import end_with_parent
-from tsds_stream.loader.reading import Archive, Documents, LoaderError
+from tsds_stream.loader.reading import Archive, KeptDocuments, LoaderError
 from tsds_stream.records import Json
 
 SERVED: Final = "served"  # field of a served document: under which revision, in which epoch, from which place
@@ -42,12 +42,12 @@ class Reader:
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
         self._in_worker = False
-        self._open: dict[int, Documents] = {}
+        self._open: dict[int, KeptDocuments] = {}
 
     def __getstate__(self) -> dict[str, object]:
         return {"_archive": self._archive, "_in_worker": False, "_open": {}}
 
-    def documents(self, number: int) -> Documents:
+    def documents(self, number: int) -> KeptDocuments:
         """A revision; the last few stay open."""
         if not self._in_worker and get_worker_info() is not None:
             end_with_parent()
@@ -82,6 +82,9 @@ class Reader:
 class Fetcher:
     """What a DataLoader takes for its data set: asked for several batches, it gives the batches.
 
+    Documents that nothing is made of in a worker do not come from there: to send them takes longer than to decode them.
+    A worker sees to it that they are in memory and gives None, and the main process fetches the batch itself.
+
     Args:
         reader: of documents.
         collate: makes of a list of documents what is to be yielded.
@@ -91,8 +94,18 @@ class Fetcher:
     def __init__(self, reader: Reader, collate: Callable[[list[Json]], Any] | None, ids: bool = True) -> None:
         self._reader, self._collate, self._ids = reader, collate, ids
 
-    def __getitems__(self, requests: list[Message]) -> list[Fetched | Failed]:
+    def __getitems__(self, requests: list[Message]) -> list[Fetched | Failed | None]:
+        if self._collate is None and get_worker_info() is not None:
+            return [self._touch(request) for request in requests]
         return [self.fetch(request) for request in requests]
+
+    def _touch(self, request: Message) -> Failed | None:
+        revision, _, places = request
+        try:
+            self._reader.documents(revision).touch(np.frombuffer(places, np.int64))
+        except LoaderError as error:
+            return Failed(error)
+        return None
 
     def fetch(self, request: Message) -> Fetched | Failed:
         """One batch."""

@@ -36,6 +36,13 @@ class Documents(Protocol):
         """The documents at (k,) places, in this order."""
 
 
+class KeptDocuments(Documents, Protocol):
+    """A revision on a disk, or further away."""
+
+    def touch(self, places: NDArray[np.int64], /) -> None:
+        """Bring the documents at (k,) places into the memory of this computer, for any of its processes."""
+
+
 class Archive(Protocol):
     """Where the revisions of one target set are. Can be pickled; a copy in another process only reads."""
 
@@ -45,7 +52,7 @@ class Archive(Protocol):
     def newest(self) -> int:
         """The number of the newest revision; cheap."""
 
-    def at(self, number: int) -> Documents: ...
+    def at(self, number: int) -> KeptDocuments: ...
 
     def heartbeat(self) -> int | None:
         """When publication was last known to be in effect, in milliseconds since the epoch."""

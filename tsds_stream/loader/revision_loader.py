@@ -193,6 +193,8 @@ class RevisionLoader:
                 self._begin()
             try:
                 fetched = next(self._batches)
+                if fetched is None:
+                    fetched = self._fetcher.fetch(_message(self._requests.ahead[0]))
             except StopIteration:
                 break
             except BaseException:
@@ -259,7 +261,11 @@ class _Requests:
         plan = iter(self._plan or ())
         while several := list(islice(plan, self._together)):
             self.ahead.extend(several)
-            yield [(planned.documents.number, planned.epoch, planned.places.tobytes()) for planned in several]
+            yield [_message(planned) for planned in several]
+
+
+def _message(planned: Planned) -> Message:
+    return planned.documents.number, planned.epoch, planned.places.tobytes()
 
 
 def _as_it_is(fetched: Any) -> Any:

@@ -100,6 +100,17 @@ class Revision(Sequence[Json]):
         except _DAMAGE as error:
             raise self._explained(error) from error
 
+    def touch(self, places: NDArray[np.int64]) -> None:
+        """Have the documents at (k,) places brought here, so that no process waits for the disk when it reads them.
+
+        Raises:
+            RevisionError: a file is missing or damaged, or cannot be reached.
+        """
+        try:
+            self._stored.touch(places)
+        except _DAMAGE as error:
+            raise self._explained(error) from error
+
     def __reduce__(self) -> tuple[Any, ...]:
         return Revisions.at, (self._revisions, self.number)
 

@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from mmap import PAGESIZE
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +141,17 @@ class StoredRevision:
             document["weight"] = weight
             documents.append(document)
         return documents
+
+    def touch(self, places: NDArray[np.int64]) -> None:
+        """Have the system read the members at (k,) places into its memory, whichever process asks for them later.
+
+        Raises:
+            DamagedFileError: a segment is missing, or its index not what was written.
+        """
+        for number, row in zip(self._segment_of[places].tolist(), self._row_of[places].tolist(), strict=True):
+            segment = self._segments[number]
+            start, end = segment.offsets[row], segment.offsets[row + 1]
+            segment.data[start:end:PAGESIZE], segment.data[end - 1]  # a byte of each page
 
     def id(self, i: int) -> str:
         """The id of the i-th member, without those of others."""
