@@ -268,7 +268,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STEPS, max_size=30))
 def test_whatever_happens_each_kept_checkpoint_finds_its_texts(tmp_path_factory, steps):
     path = tmp_path_factory.mktemp("payloads") / "p"

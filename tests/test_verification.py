@@ -78,7 +78,7 @@ def kinds(report: Report) -> set[str]:
 
 
 @given(seed=st.integers(0, 10_000), config=st.sampled_from(SETTINGS), length=st.integers(1, 70))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_what_the_engine_publishes_is_what_the_auditor_computes(seed: int, config: SelectorConfig, length: int):
     with TemporaryDirectory() as directory:
         one = story(items(seed, length), Path(directory), TARGETS, config)

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tsds_stream.embedding.batching import batches, estimated_tokens
 from tsds_stream.embedding.text import first_bytes, valid_unicode
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(max_size=40)), st.integers(1, 5), st.integers(1, 30))
 def test_batches_keep_the_order_and_both_limits(texts: list[str], max_count: int, max_tokens: int) -> None:
     texts = [valid_unicode(text) for text in texts]
@@ -22,7 +21,6 @@ def test_a_text_over_the_limit_stands_alone() -> None:
     assert [list(b) for b in batches(["a", "b" * 100, "c", "d"], 10, 4)] == [[0], [1], [2, 3]]
 
 
-@settings(deadline=None)
 @given(st.text(st.characters()), st.integers(0, 50))
 def test_cutting_to_bytes_never_cuts_a_character(text: str, limit: int) -> None:
     text = valid_unicode(text)

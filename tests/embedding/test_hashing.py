@@ -4,7 +4,7 @@ import math
 from collections import Counter
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.embedding.corpus import pieces
@@ -39,7 +39,6 @@ def plainly(data: bytes, d: int, min_n: int, max_n: int) -> list[float]:
     return [t / math.sqrt(squares) if squares else 0.0 for t in total]
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=60), st.integers(1, 70), st.integers(1, 4))
 def test_the_vectors_follow_from_the_stated_hash_bit_by_bit(text: str, d: int, max_n: int) -> None:
     embedder = HashingEmbedder(HashingSettings(dimension=d, max_n=max_n))

@@ -41,7 +41,7 @@ def check(words: WordTokenizer, texts: list[str]) -> None:
     assert [ids[a:b].tolist() for a, b in pairwise(starts)] == expected
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(difficult | st.text(), max_size=6))
 def test_any_text_has_the_tokens_of_the_tokenizer(texts: list[str]) -> None:
     check(WORDS, [valid_unicode(text) for text in texts])

@@ -15,7 +15,7 @@ from tsds_stream.loader.errors import NoRevisionError
 ids = st.lists(st.integers(0, 30).map(lambda k: names(1, k)[0]), unique=True, max_size=20)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(ids, min_size=2, max_size=5), st.integers(0, 1 << 20), st.data())
 def test_applied_to_the_older_export_it_gives_the_newer_one(series, seed: int, data: st.DataObject) -> None:
     with TemporaryDirectory() as folder:

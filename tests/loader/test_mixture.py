@@ -38,7 +38,7 @@ def first(mixture: Mixture, count: int) -> list[dict[str, Any]]:
     return [document for _, document in zip(range(count), mixture, strict=False)]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(st.floats(0.05, 1.0), min_size=1, max_size=4),
     st.integers(0, 2**32),

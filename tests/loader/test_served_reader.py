@@ -27,7 +27,7 @@ def test_a_life_that_goes_on_from_an_earlier_step_supersedes_what_was_served_fro
 
 
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 6)), min_size=1, max_size=6))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_what_counts_is_what_a_model_that_goes_back_and_forth_has_seen(
     tmp_path_factory: pytest.TempPathFactory, lives: list[tuple[int, int]]
 ) -> None:

@@ -67,7 +67,7 @@ def test_products_and_distances_are_those_of_integers(d):
         assert int(squared.ravel()[k] * 2.0**48) == sum((s - t) ** 2 for s, t in zip(p, q, strict=True))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32), d=st.sampled_from(DIMENSIONS[:-1]), block=st.integers(1, 9))
 def test_canonical_does_not_depend_on_order_layout_or_blocks(seed, d, block):
     vectors = rows(seed, 12, d)

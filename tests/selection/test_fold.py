@@ -69,7 +69,7 @@ def brute_density(a: Float32, b: Float32, sigma: float, weights: Int64) -> Int64
     m=st.integers(1, 90),
     seed=st.integers(0, 2**31),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_pairs_and_densities_equal_brute_force(d: int, kind: str, sigma: float, n: int, m: int, seed: int) -> None:
     vectors = sample(kind, n + m, d, seed)
     a, b = vectors[:n], vectors[n:]

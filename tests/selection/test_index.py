@@ -230,7 +230,7 @@ def test_another_dimension_or_an_unfinished_directory_is_refused(make: Maker, tm
 
 @every_index
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_any_sequence_of_adds_and_removes_equals_brute_force(make: Maker, data: st.DataObject) -> None:
     vectors = cloud(120, d=6, seed=3)
     index = make(6)

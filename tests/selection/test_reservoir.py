@@ -19,7 +19,7 @@ def make_points(n: int, seed: int) -> tuple[list[bytes], np.ndarray, np.ndarray]
     return keys, key_words(keys), rng.random((n, 3)).astype(np.float32)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 200), st.integers(0, 10**6), st.integers(1, 60), st.lists(st.integers(0, 300), max_size=5))
 def test_it_holds_the_smallest_uniforms_in_any_order_batching_and_repetition(n, seed, size, cuts):
     keys, words, vectors = make_points(n, seed)

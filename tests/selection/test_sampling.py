@@ -19,7 +19,7 @@ from tsds_stream.selection.arithmetic import canonical, counted_uniforms, key_wo
 from tsds_stream.selection.sampling import coordinated, inclusion_probabilities, multinomial, top
 from tsds_stream.selection.spacing import Spacing
 
-many = settings(max_examples=120, deadline=None)
+many = settings(max_examples=120)
 
 
 @many

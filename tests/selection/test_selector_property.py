@@ -79,7 +79,7 @@ def play(seed: int, kind: str, operations: list[str], max_k: int | str, slack: i
 
 
 @pytest.mark.parametrize("kind", CONFIGS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     seed=st.integers(0, 2**32),
     operations=st.lists(st.sampled_from(OPERATIONS), min_size=3, max_size=25),

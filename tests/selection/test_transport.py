@@ -111,7 +111,7 @@ def assert_same_bits(plan: Plan, expected: oracle.OraclePlan, case: Case) -> Non
 seeds = st.integers(0, 2**32 - 1)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(seeds, st.integers(1, 6), st.integers(1, 12), st.integers(0, 8))
 def test_small_plans_are_the_definition_bit_for_bit(seed, queries, max_k, spare):
     case = random_case(seed, queries, max_k + spare, max_k)
@@ -126,7 +126,7 @@ def test_larger_plans_are_the_definition_bit_for_bit(seed):
     assert_same_bits(solve(case.rows, case.weights, case.shares, goal), case.by_definition(goal), case)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(seeds, st.booleans())
 def test_a_goal_that_is_met_to_the_last_bit_is_met(seed, by_volume):
     """One unit in the last place more is not: s goes on to the next breakpoint at which the quantity rises."""
@@ -146,7 +146,7 @@ def test_a_goal_that_is_met_to_the_last_bit_is_met(seed, by_volume):
         assert plan.s <= start.s if target == value else plan.s > start.s or not plan.reached
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(seeds, st.integers(1, 200), st.floats(1e-6, 1e6), st.sampled_from([1, 7, 4096]))
 def test_neither_the_hint_nor_the_padding_nor_the_order_of_probes_changes_a_bit(seed, columns, s, few):
     case = random_case(seed, queries=9, points=200, max_k=120)
@@ -333,7 +333,7 @@ def test_rows_without_any_point_are_refused():
 # --- alpha = auto -------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(seeds)
 def test_the_closed_form_of_the_volume_is_its_definition(seed):
     """V(s) = Σ_j w_j max_i clip((s − S_i,k−1)/w_ik, 0, 1) = Σ_j clip(s − T_j, 0, w_j)."""
@@ -351,7 +351,7 @@ def test_the_closed_form_of_the_volume_is_its_definition(seed):
     assert oracle.volume(s, least, weights, range(20)) == pytest.approx(expected, rel=1e-9)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(seeds, st.floats(0.05, 0.9), st.floats(0.1, 10))
 def test_the_filling_alpha_fills(seed, share, scale):
     case = random_case(seed, queries=6, points=120, max_k=60)

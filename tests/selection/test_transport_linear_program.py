@@ -104,28 +104,28 @@ def check_spread(pool: Pool, weights: np.ndarray, max_k: int) -> None:
         np.testing.assert_allclose(gamma, expected, atol=1e-7)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(seeds)
 def test_kde_solves_its_linear_program(seed):
     pool = random_pool(seed)
     check_spread(pool, pool.multiplicities / pool.densities, max_k=10)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(seeds)
 def test_uniform_solves_its_linear_program(seed):
     pool = random_pool(seed)
     check_spread(pool, pool.multiplicities.astype(float), max_k=10)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(seeds, st.integers(1, 6))
 def test_a_cut_list_that_is_not_truncated_gives_the_plan_of_the_whole_pool(seed, max_k):
     pool = random_pool(seed)
     check_spread(pool, pool.multiplicities / pool.densities, max_k)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(seeds, st.integers(1, 10))
 def test_tv_solves_its_linear_program(seed, max_k):
     pool = random_pool(seed)

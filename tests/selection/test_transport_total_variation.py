@@ -15,7 +15,7 @@ from tsds_stream.selection.total_variation import solve_total_variation
 from tsds_stream.selection.transport import distance_price
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.integers(1, 40), st.sampled_from([0.0, 0.25, 0.5, 0.3, 2.0]))
 def test_plans_are_the_definition_bit_for_bit(seed, queries, max_k, price):
     case = random_case(seed, queries, max_k + 5, max_k)

@@ -13,7 +13,7 @@ from tsds_stream.selection.arithmetic import canonical, key_order, squared_dista
 from tsds_stream.selection.rows import Rows
 from tsds_stream.selection.turns import turns
 
-many = settings(max_examples=150, deadline=None)
+many = settings(max_examples=150)
 
 
 def make_rows(w: World, targets: int, max_k: int, seed: int) -> Rows:

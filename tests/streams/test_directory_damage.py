@@ -148,7 +148,7 @@ COMMITS = st.tuples(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(steps=st.lists(COMMITS, max_size=12), keep=st.integers(1, 4))
 def test_any_sequence_of_commits_and_faults_leaves_what_a_dictionary_says(tmp_path_factory, steps, keep):
     root = tmp_path_factory.mktemp("story") / "s"

@@ -148,7 +148,7 @@ def test_a_huge_line_is_passed_over_without_being_held(tmp_path, kind):
 
 
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=12), st.booleans(), st.integers(1, 9))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_oversized_lines_are_told_from_others_at_any_length(tmp_path_factory, sizes, ended, limit):
     path = tmp_path_factory.mktemp("lines") / "a.jsonl"
     data = [orjson.dumps({"id": str(i), "text": "t" * size}) for i, size in enumerate(sizes)]

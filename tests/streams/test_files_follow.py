@@ -282,7 +282,7 @@ actions = st.lists(
 
 
 @given(actions)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_whatever_happens_to_files_each_line_comes_once(tmp_path_factory, actions):
     root = tmp_path_factory.mktemp("story")
     folder = root / "documents"

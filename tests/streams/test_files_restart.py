@@ -86,7 +86,7 @@ rows = st.sampled_from(
 
 
 @given(st.lists(rows, max_size=12), st.booleans(), st.integers(1, 4), st.sampled_from(["", "gz", "zst"]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_positions_split_any_lines_without_loss(tmp_path_factory, rows, ended, limit, kind):
     folder = tmp_path_factory.mktemp("lines")
     data = b"\n".join(rows) + b"\n" * ended

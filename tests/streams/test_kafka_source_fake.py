@@ -70,7 +70,7 @@ class TestPolling:
         kafka.logs[0].hidden = 2
         assert names(drain(source(kafka))) == ["0-0"]
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(st.data())
     def test_any_polls_yield_each_record_once_in_order(self, data: st.DataObject):
         kafka = FakeKafka(3)

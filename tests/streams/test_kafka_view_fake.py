@@ -47,7 +47,7 @@ def rest(view: SelectionView) -> list[int]:
     return numbers
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     steps=STEPS,
     partitions=st.integers(1, 3),

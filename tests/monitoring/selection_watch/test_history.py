@@ -145,7 +145,7 @@ class Checked:
 
 
 @given(st.integers(0, 10**6), steps)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_watch_agrees_with_a_computation_from_scratch(tmp_path_factory, seed, history):
     checked = Checked(seed)
     directory = tmp_path_factory.mktemp("state")

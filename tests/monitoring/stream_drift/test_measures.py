@@ -16,7 +16,7 @@ from tsds_stream.monitoring.stream_drift.measures import euclidean, jensen_shann
 SHARES = st.lists(st.floats(0.01, 1), min_size=4, max_size=4).map(lambda parts: np.array(parts) / sum(parts))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(SHARES, SHARES)
 def test_jensen_shannon_is_that_of_scipy(w, b):
     assert jensen_shannon(w, b) == pytest.approx(jensenshannon(w, b, base=2), abs=1e-7)
@@ -34,7 +34,7 @@ def test_psi_by_hand():
     assert psi(np.array([1.0]), np.array([1.0])) == 0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.floats(-1.5, 1.5), st.floats(0.3, 3))
 def test_ramps_give_the_wasserstein_distance_of_ranks(seed, shift, scale):
     random = np.random.default_rng(seed)

@@ -15,7 +15,7 @@ from tsds_stream.monitoring.stream_drift.measures import euclidean
 from tsds_stream.monitoring.stream_drift.rolling import RollingSums
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10**6), st.integers(1, 5), st.integers(0, 9), st.integers(1, 40))
 def test_sums_are_those_of_the_last_chunks_without_residue(seed, short, more, count):
     chunks = on_grid(np.random.default_rng(seed).standard_normal((count, 3)))
@@ -31,7 +31,7 @@ def test_sums_are_those_of_the_last_chunks_without_residue(seed, short, more, co
     assert again.mean("long").tolist() == sums.mean("long").tolist()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 400), max_size=12))
 def test_the_document_does_not_depend_on_how_the_stream_was_cut(cuts):
     vectors, lengths = documents(400, 3)
