@@ -214,7 +214,11 @@ def test_settings_that_are_none_are_refused(path: Path, monkeypatch: pytest.Monk
         ({"revision": "newest"}, "a number from 1 on, or 'latest'"),
         ({"rank": 1}, "given together"),
         ({"timeout": 0}, "above 0"),
+        ({"timeout": "600"}, "a number of seconds above 0, not '600'"),
+        ({"max_staleness": "1h"}, "a number of seconds above 0, not '1h'"),
         ({"follow": "steps"}, "'pin', 'epoch' or 'step:N'"),
+        ({"follow": 500}, "'pin', 'epoch' or 'step:N' with N >= 1, not 500"),
+        ({"rank": "0", "world_size": "2"}, "rank is an integer, not '0'"),
     ):
         with pytest.raises(ValueError, match=says):
             SelectedDataset(path, **settings)

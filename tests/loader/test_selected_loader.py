@@ -361,8 +361,27 @@ def test_ranks_that_cannot_agree_do_not_follow(selection: Selection) -> None:
     dataset = SelectedDataset(Stored(selection.path), follow="epoch", rank=0, world_size=2)
     with pytest.raises(LoaderError, match="2 ranks have to agree on the moment"):
         SelectedLoader(dataset)
-    with pytest.raises(ValueError, match="batch_size must be at least 1"):
-        SelectedLoader(SelectedDataset(Stored(selection.path)), 0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"batch_size": 0}, "batch_size is an integer from 1 on, not 0"),
+        ({"batch_size": 32.0}, "batch_size is an integer from 1 on, not 32.0"),
+        ({"num_workers": -1}, "num_workers is an integer from 0 on, not -1"),
+        ({"prefetch_factor": "2"}, "prefetch_factor is an integer from 1 on, not '2'"),
+        ({"collate_fn": "tensors"}, "collate_fn is a function, not 'tensors'"),
+        ({"checkpoint_lease": "week"}, "checkpoint_lease is a number of seconds above 0, not 'week'"),
+    ],
+)
+def test_settings_that_are_none_are_refused(selection: Selection, settings: dict, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        SelectedLoader(SelectedDataset(Stored(selection.path)), **settings)
+
+
+def test_what_is_no_data_set_of_ours_is_refused(selection: Selection) -> None:
+    with pytest.raises(ValueError, match=r"Mixture or Packed, not str\. For a selection, give SelectedDataset"):
+        SelectedLoader(str(selection.path))
 
 
 def test_fewer_documents_than_ranks_and_workers_are_an_error(selection: Selection) -> None:

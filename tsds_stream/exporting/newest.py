@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from tsds_stream.loader.errors import RevisionError
+from tsds_stream.loader.following import arrives
 from tsds_stream.loader.revisions import Revisions
 from tsds_stream.streams.kafka.encoding import decode_revision
 from tsds_stream.streams.kafka.errors import KafkaFailure
@@ -13,8 +13,6 @@ from tsds_stream.streams.kafka.following import Reader, read_tail
 
 if TYPE_CHECKING:
     from tsds_stream.streams.kafka.client import Record
-
-_LOOK_AGAIN: Final = 0.1  # seconds
 
 
 def catch_up_with(reader: Reader, topic: str, revisions: Revisions, timeout: float) -> None:
@@ -40,11 +38,8 @@ def catch_up_with(reader: Reader, topic: str, revisions: Revisions, timeout: flo
         raise RevisionError(f"Could not ask {revisions.name} for its newest revision: {error}") from error
     finally:
         reader.close()
-    end = time.monotonic() + timeout
-    while revisions.newest() < newest:
-        if time.monotonic() > end:
-            raise RevisionError(
-                f"The copy of {revisions.name} has revision {revisions.newest()}, and the topic {newest}; it has not "
-                f"caught up within {timeout:.0f} s. Start again: it goes on from where it is."
-            )
-        time.sleep(_LOOK_AGAIN)
+    if not arrives(revisions, newest, timeout):
+        raise RevisionError(
+            f"The copy of {revisions.name} has revision {revisions.newest()}, and the topic {newest}; it has not "
+            f"caught up within {timeout:.0f} s. Start again: it goes on from where it is."
+        )

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol
-
-from torch.utils.data import DataLoader
+from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 from tsds_stream.loader.leaves import PositionLeaf
-from tsds_stream.loader.orphans import end_workers
 from tsds_stream.loader.reading import LoaderError
 from tsds_stream.loader.sources import Chunk, ChunkReader, LeafRequest
+from tsds_stream.loader.workers import LoaderSettings, Workers
 
 
 class Chunks(Protocol):
@@ -37,33 +35,13 @@ class Ahead:
 
     Args:
         reader: used in the workers.
-        workers: how many; at least 1.
-        prefetch_factor: chunks that each reads ahead.
+        settings: of the workers, at least one; `prefetch_factor` is how many chunks each reads ahead.
         timeout: seconds to wait for one.
-        multiprocessing_context, worker_init_fn: as of torch's `DataLoader`.
     """
 
-    def __init__(
-        self,
-        reader: ChunkReader,
-        workers: int,
-        prefetch_factor: int,
-        timeout: float,
-        multiprocessing_context: Any,
-        worker_init_fn: Callable[[int], None] | None,
-    ) -> None:
+    def __init__(self, reader: ChunkReader, settings: LoaderSettings, timeout: float) -> None:
         self._asked = _Asked()
-        self._torch = DataLoader(
-            reader,
-            batch_sampler=self._asked,
-            num_workers=workers,
-            collate_fn=_as_it_is,
-            timeout=timeout,
-            prefetch_factor=prefetch_factor,
-            persistent_workers=True,
-            multiprocessing_context=multiprocessing_context,
-            worker_init_fn=worker_init_fn,
-        )
+        self._workers = Workers(reader, self._asked, settings, ahead=settings.prefetch_factor, timeout=timeout)
         self._chunks: Iterator[Chunk] | None = None
 
     def serve(self, leaves: Mapping[PositionLeaf, float]) -> None:
@@ -85,11 +63,11 @@ class Ahead:
     def close(self) -> None:
         """End the workers; the next document starts new ones."""
         self._chunks = None
-        end_workers(self._torch)
+        self._workers.end()
 
     def _running(self) -> Iterator[Chunk]:
         if self._chunks is None:
-            self._chunks = iter(self._torch)
+            self._chunks = iter(self._workers)
         return self._chunks
 
 
@@ -106,7 +84,3 @@ class _Asked:
     def _next(self) -> LeafRequest | None:
         by_need = sorted(self.leaves.values(), key=lambda one: one[0].outstanding / one[1])
         return next((request for leaf, _ in by_need if (request := leaf.request()) is not None), None)
-
-
-def _as_it_is(chunk: Any) -> Any:
-    return chunk

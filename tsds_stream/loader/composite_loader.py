@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, Final
 
@@ -18,8 +18,8 @@ from tsds_stream.loader.fetching import SERVED
 from tsds_stream.loader.following import Alone, check_agreement, opened
 from tsds_stream.loader.leaves import PositionLeaf
 from tsds_stream.loader.reading import LoaderError
-from tsds_stream.loader.served_log import ServedLog
 from tsds_stream.loader.state import Cursor
+from tsds_stream.loader.workers import LoaderSettings
 from tsds_stream.records import Json
 
 _WORKER: Final = (0, 1)  # of this rank, composes
@@ -35,21 +35,11 @@ class CompositeLoader:
     def __init__(
         self,
         dataset: Composite,
-        batch_size: int,
-        num_workers: int,
-        *,
-        collate_fn: Callable[[list[Any]], Any] | None,
-        drop_last: bool,
-        prefetch_factor: int,
-        pin_memory: bool,
-        multiprocessing_context: Any,
-        worker_init_fn: Callable[[int], None] | None,
-        served: ServedLog | None,
-        checkpoint_lease: float,
+        settings: LoaderSettings,
     ) -> None:
-        self._dataset, self._batch_size, self._drop_last = dataset, batch_size, drop_last
-        self._collate, self._pin = collate_fn or dataset.collate, pin_memory and cuda.is_available()
-        self._served, self._lease = served, checkpoint_lease
+        self._dataset, self._batch_size, self._drop_last = dataset, settings.batch_size, settings.drop_last
+        self._collate, self._pin = settings.collate_fn or dataset.collate, settings.pin_memory and cuda.is_available()
+        self._served, self._lease = settings.served, settings.checkpoint_lease
         self._selections = dataset.mixture.selections
         timeout = min([one.timeout for one in self._selections.values()], default=TIMEOUT)
         ranks = dataset.mixture.shard.world_size
@@ -57,11 +47,7 @@ class CompositeLoader:
         self._coordination = default_coordination(ranks, timeout) if first is None else first.coordination
         self._check_ranks(ranks)
         reader = dataset.reader()
-        self._ahead = (
-            Ahead(reader, num_workers, prefetch_factor, timeout, multiprocessing_context, worker_init_fn)
-            if num_workers
-            else None
-        )
+        self._ahead = Ahead(reader, settings, timeout) if settings.num_workers else None
         chunks: Chunks = self._ahead or Direct(reader)
         self._stream = dataset.stream(chunks, reader)
         self._leaves = {name: leaf for name, leaf in self._stream.leaves.items() if isinstance(leaf, PositionLeaf)}

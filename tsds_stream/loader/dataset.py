@@ -15,7 +15,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from tsds_stream.loader.distributed import default_coordination, rank_and_world_size
 from tsds_stream.loader.fetching import Reader
-from tsds_stream.loader.following import Alone, Coordination, Following, Staleness
+from tsds_stream.loader.following import Alone, Coordination, Following, Staleness, is_duration
 from tsds_stream.loader.order import Ordering, Sampling
 from tsds_stream.loader.reading import Archive, Documents, LoaderError
 from tsds_stream.loader.revisions import Revisions
@@ -79,9 +79,9 @@ class SelectedDataset(IterableDataset):  # type: ignore[misc]
         coordination: Coordination | None = None,
     ) -> None:
         super().__init__()
-        if not timeout > 0:
-            raise ValueError(f"timeout is a number of seconds above 0, not {timeout}")
-        if revision != "latest" and not (isinstance(revision, int) and revision >= 1):
+        if not is_duration(timeout):
+            raise ValueError(f"timeout is a number of seconds above 0, not {timeout!r}")
+        if revision != "latest" and not (type(revision) is int and revision >= 1):
             raise ValueError(f"revision is a number from 1 on, or 'latest', not {revision!r}")
         self.ordering = Ordering(seed, shuffle, sampling)
         self.following = Following.parse(follow)

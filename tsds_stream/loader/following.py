@@ -22,7 +22,7 @@ class Following:
 
     @classmethod
     def parse(cls, text: str) -> Following:
-        policy, colon, number = text.partition(":")
+        policy, colon, number = text.partition(":") if isinstance(text, str) else ("", "", "")
         if text in ("pin", "epoch"):
             return cls(text)
         if policy == "step" and colon and number.isdecimal() and int(number) > 0:
@@ -71,6 +71,11 @@ def check_agreement(everybody: list[Json]) -> None:
             )
 
 
+def is_duration(value: object) -> bool:
+    """Whether it is a number of seconds above 0."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
 class Staleness:
     """Tells when publishing has stopped. A quiet stream is not a stale one: its publisher still says that it is there.
 
@@ -81,8 +86,8 @@ class Staleness:
     """
 
     def __init__(self, archive: Archive, most: float | None, now: Callable[[], int]) -> None:
-        if most is not None and not most > 0:
-            raise ValueError(f"max_staleness is a number of seconds above 0, not {most}")
+        if most is not None and not is_duration(most):
+            raise ValueError(f"max_staleness is a number of seconds above 0, not {most!r}")
         self._archive, self._most, self._now = archive, most, now
         self._next = 0
 
@@ -113,12 +118,19 @@ def opened(archive: Archive, number: int, timeout: float) -> Documents:
         LoaderError: it did not come in time.
         Exception: what the archive says of a revision that it let go, or that is damaged.
     """
+    if not arrives(archive, number, timeout):
+        raise LoaderError(
+            f"Revision {number}, which rank 0 decided for, did not arrive here within {timeout:g} s; the newest is "
+            f"{archive.newest()}. See that this rank reads the same selection, or a copy that is kept up to date."
+        )
+    return archive.at(number)
+
+
+def arrives(archive: Archive, number: int, timeout: float) -> bool:
+    """Wait until the newest revision is this one or a later one; False when that takes too long."""
     deadline = time.monotonic() + timeout
     while archive.newest() < number:
         if time.monotonic() > deadline:
-            raise LoaderError(
-                f"Revision {number}, which rank 0 decided for, did not arrive here within {timeout:g} s; the newest is "
-                f"{archive.newest()}. See that this rank reads the same selection, or a copy that is kept up to date."
-            )
+            return False
         time.sleep(_LOOK_AGAIN)
-    return archive.at(number)
+    return True

@@ -9,10 +9,11 @@ from typing import Any, Final
 from tsds_stream.loader.composite import Composite
 from tsds_stream.loader.composite_loader import CompositeLoader
 from tsds_stream.loader.dataset import SelectedDataset
-from tsds_stream.loader.revision_loader import Collate, RevisionLoader
+from tsds_stream.loader.revision_loader import RevisionLoader
 from tsds_stream.loader.served_log import ServedLog
 from tsds_stream.loader.served_writer import ServedWriter
 from tsds_stream.loader.sharding import Shard
+from tsds_stream.loader.workers import Collate, LoaderSettings
 from tsds_stream.records import Json
 
 WEEK: Final = 7 * 86_400.0
@@ -31,7 +32,8 @@ class SelectedLoader:
     Args:
         dataset: what to serve, in which order, to which rank.
         batch_size: documents, or packed sequences, per batch of this rank.
-        num_workers: processes that read; 0 reads in this one.
+        num_workers: processes that read ahead and call `collate_fn`; 0 does all that in this one. Without a
+            `collate_fn` they bring documents into memory, and this process decodes them: to send them takes longer.
         collate_fn: called with the list of documents, in the worker, and can be pickled where workers are spawned; with
             that of a mixture, or of packed sequences, in this process.
         drop_last: leave out the end of an epoch that does not fill a batch on every rank.
@@ -42,6 +44,7 @@ class SelectedLoader:
         checkpoint_lease: seconds that the revisions in a state are kept from being deleted, from when it was taken.
 
     Raises:
+        ValueError: a setting is not one.
         LoaderError: ranks that have no means to agree follow a selection, or would end at different steps; or the
             served log has a writer, or cannot be written.
     """
@@ -61,24 +64,28 @@ class SelectedLoader:
         served: str | Path | ServedLog | None = None,
         checkpoint_lease: float = WEEK,
     ) -> None:
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, not {batch_size}")
-        shard = dataset.mixture.shard if isinstance(dataset, Composite) else dataset.shard
-        settings: Json = {
-            "collate_fn": collate_fn,
-            "drop_last": drop_last,
-            "prefetch_factor": prefetch_factor,
-            "pin_memory": pin_memory,
-            "multiprocessing_context": multiprocessing_context,
-            "worker_init_fn": worker_init_fn,
-            "served": _log_of(served, shard),
-            "checkpoint_lease": checkpoint_lease,
-        }
+        if not isinstance(dataset, SelectedDataset | Composite):
+            raise ValueError(
+                f"dataset is a SelectedDataset, Mixture or Packed, not {type(dataset).__name__}. For a selection, give "
+                "SelectedDataset(PATH); for other data, a Mixture with it."
+            )
+        settings = LoaderSettings(
+            batch_size,
+            num_workers,
+            collate_fn,
+            drop_last,
+            prefetch_factor,
+            pin_memory,
+            multiprocessing_context,
+            worker_init_fn,
+            _log_of(served, dataset.mixture.shard if isinstance(dataset, Composite) else dataset.shard),
+            checkpoint_lease,
+        )
         self._serving: CompositeLoader | RevisionLoader
         if isinstance(dataset, Composite):
-            self._serving = CompositeLoader(dataset, batch_size, num_workers, **settings)
+            self._serving = CompositeLoader(dataset, settings)
         else:
-            self._serving = RevisionLoader(dataset, batch_size, num_workers, **settings)
+            self._serving = RevisionLoader(dataset, settings)
 
     @property
     def epoch(self) -> int:

@@ -1,4 +1,4 @@
-"""How workers end: with the process that they read for when that is killed, and when they are no longer wanted."""
+"""Workers end with the process that they read for when that is killed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import multiprocessing
 import os
 from multiprocessing.process import BaseProcess
 from threading import Thread
-from typing import Any
 
 
 def end_with_parent() -> None:
@@ -24,10 +23,3 @@ def end_with_parent() -> None:
 def _end_after(parent: BaseProcess) -> None:
     parent.join()
     os._exit(1)
-
-
-def end_workers(loader: Any) -> None:
-    """End the workers of a torch `DataLoader`; iterating again starts new ones."""
-    running, loader._iterator = loader._iterator, None
-    if running is not None:
-        running._shutdown_workers()  # dropping it is not enough: the traceback of an error may hold it

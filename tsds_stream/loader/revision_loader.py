@@ -5,20 +5,16 @@ from __future__ import annotations
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from itertools import chain, islice
 from typing import Any, Final
 
-from torch.utils.data import DataLoader
-
 from tsds_stream.loader.dataset import SelectedDataset
 from tsds_stream.loader.fetching import Failed, Fetcher, Message
 from tsds_stream.loader.following import check_agreement, opened
-from tsds_stream.loader.orphans import end_workers
 from tsds_stream.loader.planning import Course, Plan, Planned
 from tsds_stream.loader.reading import Documents, LoaderError
-from tsds_stream.loader.served_log import ServedLog
 from tsds_stream.loader.state import (
     Cursor,
     LoaderState,
@@ -28,10 +24,10 @@ from tsds_stream.loader.state import (
     cursor_as_json,
     digest_of_order,
 )
+from tsds_stream.loader.workers import LoaderSettings, Workers
 from tsds_stream.records import Json
 
 _TOGETHER: Final = 2  # batches that a worker is asked for at a time: a message costs as much as a small batch
-Collate = Callable[[list[Json]], Any]
 
 
 class RevisionLoader:
@@ -43,24 +39,20 @@ class RevisionLoader:
     def __init__(
         self,
         dataset: SelectedDataset,
-        batch_size: int,
-        num_workers: int,
-        *,
-        collate_fn: Collate | None,
-        drop_last: bool,
-        prefetch_factor: int,
-        pin_memory: bool,
-        multiprocessing_context: Any,
-        worker_init_fn: Callable[[int], None] | None,
-        served: ServedLog | None,
-        checkpoint_lease: float,
+        settings: LoaderSettings,
     ) -> None:
         dataset.check_following()
-        self._dataset, self._served, self._lease = dataset, served, checkpoint_lease
+        self._dataset, self._served, self._lease = dataset, settings.served, settings.checkpoint_lease
         self._course = Course(
-            dataset.ordering, dataset.shard, dataset.following, batch_size, dataset.repeat, drop_last, num_workers
+            dataset.ordering,
+            dataset.shard,
+            dataset.following,
+            settings.batch_size,
+            dataset.repeat,
+            settings.drop_last,
+            settings.num_workers,
         )
-        self._read_ahead = prefetch_factor * num_workers
+        self._read_ahead = settings.prefetch_factor * settings.num_workers
         self._cursor = Cursor(dataset.revision, dataset.epoch)
         self._decisions: dict[int, int] = {}
         self._documents: Documents | None = None  # of the last batch: its revision is in use until the next one comes
@@ -69,22 +61,19 @@ class RevisionLoader:
         self._held: dict[int, float] = {}
         self._turn = 0  # iterations begun; only the last one goes on
         self._stale = False  # the running iteration has to be planned anew
-        together = min(prefetch_factor, _TOGETHER) if num_workers else 1
+        together = min(settings.prefetch_factor, _TOGETHER) if settings.num_workers else 1
         self._requests = _Requests(together)
         self._open = partial(opened, dataset.archive, timeout=dataset.timeout)
-        self._fetcher = Fetcher(dataset.reader, collate_fn, ids=self._served is not None)
-        self._torch = DataLoader(
+        self._fetcher = Fetcher(dataset.reader, settings.collate_fn, ids=self._served is not None)
+        self._workers = Workers(
             self._fetcher,
-            batch_sampler=self._requests,
-            num_workers=num_workers,
-            collate_fn=_as_it_is,
-            pin_memory=pin_memory,
-            timeout=dataset.timeout if num_workers else 0,
-            prefetch_factor=-(-prefetch_factor // together) if num_workers else None,
-            persistent_workers=num_workers > 0,
-            multiprocessing_context=multiprocessing_context if num_workers else None,
-            worker_init_fn=worker_init_fn,
+            self._requests,
+            settings,
+            ahead=-(-settings.prefetch_factor // together),
+            timeout=dataset.timeout,
+            pin_memory=settings.pin_memory,
         )
+        self._with_torch = bool(settings.num_workers or settings.pin_memory)
         self._batches: Iterator[Any] = iter(())
 
     @property
@@ -145,7 +134,7 @@ class RevisionLoader:
     def close(self) -> None:
         self._turn += 1
         self._batches = iter(())
-        end_workers(self._torch)
+        self._workers.end()
         self._requests.ahead.clear()
         if self._served is not None:
             self._served.close()
@@ -177,9 +166,8 @@ class RevisionLoader:
         if self._served is not None:
             self._served.begin(self._cursor.step)
         self._requests.begin(self._planned_from_here())
-        torch_is_needed = self._course.workers or self._torch.pin_memory
-        several = self._torch if torch_is_needed else map(self._fetcher.__getitems__, self._requests)
-        self._batches = chain.from_iterable(several)
+        answers = self._workers if self._with_torch else map(self._fetcher.__getitems__, self._requests)
+        self._batches = chain.from_iterable(answers)
 
     def _planned_from_here(self) -> Plan:
         ask, check = self._dataset.decide, self._dataset.staleness.check
@@ -266,7 +254,3 @@ class _Requests:
 
 def _message(planned: Planned) -> Message:
     return planned.documents.number, planned.epoch, planned.places.tobytes()
-
-
-def _as_it_is(fetched: Any) -> Any:
-    return fetched

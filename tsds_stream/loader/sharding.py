@@ -37,6 +37,9 @@ class Shard:
     def __post_init__(self) -> None:
         if self.uneven not in UNEVEN:
             raise ValueError(f"uneven is one of {', '.join(UNEVEN)}, not {self.uneven!r}")
+        for name in ("rank", "world_size"):
+            if not isinstance(value := getattr(self, name), int):
+                raise ValueError(f"{name} is an integer, not {value!r}")
         if not 0 <= self.rank < self.world_size:
             raise ValueError(f"of {self.world_size} ranks there is no rank {self.rank}")
 
