@@ -13,17 +13,19 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 
 from benchmarks.corpus import CACHE
-from benchmarks.loader.contestants import BATCH, OTHERS, Contestant, ours, plain
+from benchmarks.loader.contestants import BATCH, OTHERS, Contestant, as_tensors, ours, plain
 from benchmarks.loader.selections import selection
+from benchmarks.loader.served import served_log
 from benchmarks.measuring import load, machine
 from benchmarks.report import RESULTS, Part
 
@@ -31,6 +33,14 @@ _SIZES = {1_000: 50_000, 10_000: 10_000}  # characters -> documents
 _SECONDS = 1.0  # of one turn
 _TURNS = 5
 _FIRST_BATCH = (1_000_000, 100)
+
+
+class Turn(NamedTuple):
+    """One loader for a second."""
+
+    rate: float  # documents per second
+    everywhere: float  # µs of processor time per document, of all processes
+    here: float  # of the main process
 
 
 def main() -> int:
@@ -45,6 +55,9 @@ def main() -> int:
     before, part = load(), Part()
     _throughput(part, options.quick, options.without_others)
     _first_batch(part, options.quick)
+    for kind, (size, microseconds) in served_log(10_000 if options.quick else 1_000_000).items():
+        told = f"{size:.1f} bytes per document, {microseconds:.0f} µs per batch"
+        part.add(f"served log, ids that are {kind}", "", told)
     folder = CACHE / "quick-results" if options.quick else RESULTS
     folder.mkdir(parents=True, exist_ok=True)
     record = {"load": f"{before}–{load()}", "machine": machine(), "details": part.details}
@@ -59,32 +72,34 @@ def _throughput(part: Part, quick: bool, without_others: bool) -> None:
     for length, count in _SIZES.items():
         count = count // (10 if quick else 1)
         root = selection(count, length)
-        for workers in (0, 2, 4):
-            found = _alternating({"ours": ours, "plain": plain}, root, workers, count, 2 if quick else _TURNS)
-            what = f"documents of {length // 1000} KB, {workers} workers"
+        for workers, collate in ((0, None), (2, None), (4, None), (2, as_tensors)):
+            contestants = {name: partial(one, collate=collate) for name, one in (("ours", ours), ("plain", plain))}
+            found = _alternating(contestants, root, workers, count, 2 if quick else _TURNS)
+            what = f"documents of {length // 1000} KB, {workers} workers" + (", as tensors" if collate else "")
             part.details[what] = found
-            (own, own_cpu), (other, other_cpu) = (_medians(found[name]) for name in ("ours", "plain"))
-            ratio = own / other
+            own, other = _medians(found["ours"]), _medians(found["plain"])
+            ratio = own.rate / other.rate
             part.add(
                 f"{what}: ours against a plain DataLoader",
                 "≥ 0.9",
-                f"{ratio:.2f} ({own:,.0f} against {other:,.0f} documents per second; processor time of all processes "
-                f"{own_cpu:.1f} against {other_cpu:.1f} µs per document)",
+                f"{ratio:.2f} ({own.rate:,.0f} against {other.rate:,.0f} documents per second; processor time "
+                f"{own.everywhere:.1f} against {other.everywhere:.1f} µs per document, in the main process "
+                f"{own.here:.1f} against {other.here:.1f})",
                 None if quick else ratio >= 0.9,
             )
-            if not without_others:
+            if not without_others and not collate:
                 rates = {}
                 for name, one in OTHERS.items():
                     turns = part.details[f"{what}, {name}"] = _alternating({name: one}, root, workers, count, 3)
-                    rates[name] = _medians(turns[name])[0]
+                    rates[name] = _medians(turns[name]).rate
                 told = ", ".join(f"{name} {rate:,.0f}" for name, rate in rates.items())
                 part.add(f"{what}: others, documents per second", "", told)
 
 
 def _alternating(
-    contestants: dict[str, Contestant], root: Path, workers: int, count: int, turns: int
-) -> dict[str, list[list[float]]]:
-    """Of each turn, documents per second and µs of processor time per document.
+    contestants: Mapping[str, Contestant], root: Path, workers: int, count: int, turns: int
+) -> dict[str, list[Turn]]:
+    """How each did in each turn.
 
     Before that, each serves an epoch, which has to be one. A loader stays open while another has its turn, after it has
     read ahead what it reads ahead.
@@ -92,7 +107,7 @@ def _alternating(
     running = {name: one(root, workers) for name, one in contestants.items()}
     for name, batches in running.items():
         _check_epoch(name, batches, count)
-    found: dict[str, list[list[float]]] = {name: [] for name in contestants}
+    found: dict[str, list[Turn]] = {name: [] for name in contestants}
     for turn in range(turns):
         for name in sorted(running, reverse=bool(turn % 2)):
             list(islice(running[name], 4 * workers + 1))  # what was read ahead during the other's turn
@@ -108,23 +123,31 @@ def _alternating(
 def _check_epoch(name: str, batches: Iterator[Any], count: int) -> None:
     """That every document came once; without what may not fill a batch."""
     whole = count // BATCH
-    ids = [document["id"] for batch in islice(batches, whole) for document in batch]
+    ids = [name for batch in islice(batches, whole) for name in _ids(batch)]
     if len(set(ids)) != len(ids) or len(ids) < (whole - 8) * BATCH:  # some fill no batch for each worker
         raise AssertionError(f"{name} served {len(set(ids))} documents in {len(ids)} places of an epoch of {count}")
-    if any(len(document["text"]) < 1000 for document in next(batches)):
+    batch = next(batches)
+    texts = [document["text"] for document in batch] if isinstance(batch, list) else batch["text"]
+    if any(len(text) < 1000 for text in texts):
         raise AssertionError(f"{name} serves documents without their text")
 
 
-def _turn(batches: Iterator[Any]) -> list[float]:
-    began, cpu, count = time.perf_counter(), _processor_time(), 0
+def _ids(batch: Any) -> list[str]:
+    return [document["id"] for document in batch] if isinstance(batch, list) else batch["id"]
+
+
+def _turn(batches: Iterator[Any]) -> Turn:
+    began, everywhere, here, count = time.perf_counter(), _processor_time(), time.process_time(), 0
     while time.perf_counter() - began < _SECONDS:
-        count += len(next(batches))
+        next(batches)
+        count += BATCH
     seconds = time.perf_counter() - began
-    return [round(count / seconds), round(1e6 * (_processor_time() - cpu) / count, 2)]
+    here, everywhere = time.process_time() - here, _processor_time() - everywhere
+    return Turn(round(count / seconds), round(1e6 * everywhere / count, 2), round(1e6 * here / count, 2))
 
 
-def _medians(turns: list[list[float]]) -> tuple[float, float]:
-    return median(turn[0] for turn in turns), median(turn[1] for turn in turns)
+def _medians(turns: list[Turn]) -> Turn:
+    return Turn(*(median(values) for values in zip(*turns, strict=True)))
 
 
 def _processor_time() -> float:

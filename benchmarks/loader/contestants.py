@@ -10,12 +10,15 @@ from typing import Any
 
 import numpy as np
 import orjson
+import torch
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.loader.selections import lines_of, shards_of
 from tsds_stream.loader import SelectedDataset, SelectedLoader
 
 BATCH = 32
+Collate = Callable[[list[Any]], Any]
 
 
 class Lines(Dataset):  # type: ignore[misc]
@@ -38,22 +41,28 @@ class Lines(Dataset):  # type: ignore[misc]
         return orjson.loads(self._lines[self._ends[i] : self._ends[i + 1]])
 
 
-def ours(root: Path, workers: int) -> Iterator[Any]:
+def as_tensors(batch: list[Any]) -> Any:
+    """What a training asks of its workers: the texts as one tensor of bytes."""
+    texts = [torch.frombuffer(bytearray(document["text"], "utf-8"), dtype=torch.uint8) for document in batch]
+    return {"id": [document["id"] for document in batch], "text": pad_sequence(texts, batch_first=True)}
+
+
+def ours(root: Path, workers: int, collate: Collate | None = None) -> Iterator[Any]:
     """With the state taken after every batch."""
-    loader = SelectedLoader(SelectedDataset(root, repeat=True), BATCH, workers)
+    loader = SelectedLoader(SelectedDataset(root, repeat=True), BATCH, workers, collate_fn=collate)
     for batch in loader:
         loader.state_dict()
         yield batch
 
 
-def plain(root: Path, workers: int) -> Iterator[Any]:
+def plain(root: Path, workers: int, collate: Collate | None = None) -> Iterator[Any]:
     """Shuffled by a permutation in memory; no state."""
     loader = DataLoader(
         Lines(lines_of(root)),
         BATCH,
         shuffle=True,
         num_workers=workers,
-        collate_fn=_as_it_is,
+        collate_fn=collate or _as_it_is,
         persistent_workers=workers > 0,
     )
     while True:
