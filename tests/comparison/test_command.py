@@ -159,7 +159,12 @@ def test_texts_are_embedded_by_the_packaged_model(tmp_path: Path):
         (("--budget", "5"), {"targets": "empty.jsonl"}, ExitStatus.INPUT, "empty.jsonl holds no target example"),
         (("--budget", "5"), {"documents": "empty.jsonl"}, ExitStatus.INPUT, "there is no document to select from"),
         (("--budget", "5"), {"documents": "absent.jsonl"}, ExitStatus.INPUT, "absent.jsonl does not exist"),
-        (("--budget", "5"), {"documents": "vectors.jsonl"}, ExitStatus.INPUT, "dsir needs the text of every document"),
+        (
+            ("--budget", "5", "--methods", "turns,dsir"),
+            {"documents": "vectors.jsonl"},
+            ExitStatus.INPUT,
+            "dsir needs the text of every document",
+        ),
         (
             ("--token-budget", "5"),
             {"documents": "vectors.jsonl"},

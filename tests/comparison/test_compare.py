@@ -12,6 +12,7 @@ from tests.comparison.world import pool_and_targets, without_texts
 from tsds_stream.comparison.compare import Comparison, Plan, compare, ordered
 from tsds_stream.comparison.methods import COMPARED, METHODS
 from tsds_stream.comparison.pool import Pool
+from tsds_stream.comparison.report import warnings
 from tsds_stream.comparison.results import as_json, selections
 from tsds_stream.comparison.task import Task
 from tsds_stream.comparison.trial import hold_out
@@ -135,14 +136,15 @@ def test_what_is_asked_of_one_method_does_not_depend_on_the_others(comparison: C
     ],
 )
 def test_the_reference_is_what_the_options_select(settings: dict, methods: list[str], expected: list[str]):
-    assert ordered(Plan(SelectorConfig(**TOKENS, **settings), methods)) == expected
+    assert ordered(SelectorConfig(**TOKENS, **settings), methods) == expected
 
 
 def test_without_texts_distances_are_compared(world):
     pool, targets = without_texts(*world)
-    methods = [name for name in COMPARED if name != "dsir"]
-    result = compare(pool, targets, Plan(SelectorConfig(**TOKENS), methods, seeds=2))
+    result = compare(pool, targets, Plan(SelectorConfig(**TOKENS), seeds=2))
     assert not result.has_texts
+    assert sorted(result.methods) == sorted(set(COMPARED) - {"dsir"})
+    assert "not every document and target has a text, so there is no perplexity" in next(warnings(result))
     for trial in result.trials:
         for score in trial.scores.values():
             assert score.log_perplexity is None

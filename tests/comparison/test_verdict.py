@@ -68,6 +68,7 @@ def against(difference: float, noise: list[float], base: float = 5.0) -> Compari
         ),
         (0.0, [0.0] * 5, "top does what kde does: the same perplexity on every split."),
         (0.2, [0.0], "top: perplexity +22.1% on one split, which says nothing of chance."),
+        (0.2, [0.0] * 5, "top: perplexity +22.1% on every split; documents that are all alike say nothing of others."),
     ],
 )
 def test_a_sentence_goes_by_the_interval_and_names_the_size(difference: float, noise: list[float], sentence: str):

@@ -44,9 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--documents", metavar="PATH", nargs="+", required=True, help="files, directories of files, or - (stdin)"
     )
     parser.add_argument(
-        "--methods", metavar="NAMES", default=",".join(COMPARED),
+        "--methods", metavar="NAMES",
         help=f"separated by commas, of {', '.join(METHODS)}; dedup+ in front of any removes near-copies first "
-        "(default: %(default)s)",
+        f"(default: {','.join(COMPARED)})",
     )  # fmt: skip
     parser.add_argument(
         "--held-out", metavar="SHARE", type=float, default=0.3,
@@ -117,9 +117,11 @@ def _plan(arguments: argparse.Namespace, settings: Settings) -> Plan:
     target_set = settings.target_sets[0]
     if target_set.ttl is not None:
         raise CommandError("ttl: documents do not expire in a comparison", ExitStatus.USAGE)
-    names = [name.strip() for name in arguments.methods.split(",") if name.strip()]
-    if not names:
-        raise CommandError("--methods names no method", ExitStatus.USAGE)
+    names = None
+    if arguments.methods is not None:
+        names = [name.strip() for name in arguments.methods.split(",") if name.strip()]
+        if not names:
+            raise CommandError("--methods names no method", ExitStatus.USAGE)
     try:
         return Plan(
             target_set.selector_config(),
@@ -156,10 +158,10 @@ def _read(settings: Settings, arguments: argparse.Namespace) -> Material:
 
 
 def _compare(material: Material, plan: Plan, arguments: argparse.Namespace) -> Comparison:
-    from tsds_stream.comparison.compare import compare, ordered, tokens_wanted
+    from tsds_stream.comparison.compare import compare, methods_of, tokens_wanted
     from tsds_stream.terminal import progress
 
-    log, steps = _log(arguments), plan.seeds * len(ordered(plan))
+    log, steps = _log(arguments), plan.seeds * len(methods_of(plan, material.pool, material.targets))
     try:
         tokens_wanted(material.pool, plan.config)
     except ValueError as error:

@@ -32,14 +32,15 @@ class Plan:
     Attributes:
         config: of `tsds-stream select`; one of its budgets counts. `budget` documents stand for the tokens of so many
             average documents of the pool; its seed is that of the first split, the next ones follow.
-        methods: names; held_out: share of the targets; seeds: splits.
+        methods: names; none: the usual ones, but for those that need texts where there are none.
+        held_out: share of the targets; seeds: splits.
         near_copy: distance below which documents are copies; none: `min_distance`, or else the rule of `sigma = auto`.
         keep_copies: leave near-copies of held-out targets in the pool.
         name: of the target set.
     """
 
     config: SelectorConfig
-    methods: Sequence[str] = COMPARED
+    methods: Sequence[str] | None = None
     held_out: float = 0.3
     seeds: int = 5
     near_copy: float | None = None
@@ -55,7 +56,7 @@ class Plan:
             raise ValueError(f"the distance of near-copies must lie between 0 and 2, not {self.near_copy}")
         if (self.config.budget is None) == (self.config.token_budget is None):
             raise ValueError("give one budget: documents or tokens")
-        for name in self.methods:
+        for name in self.methods or ():
             method_of(name)
 
 
@@ -105,11 +106,11 @@ def compare(
     """
     if len(targets) < 2:
         raise ValueError(
-            f"there is {len(targets)} distinct target; at least 2 are needed, to hold out one and select for another"
+            f"there is {len(targets)} distinct target; at least 2 are needed, to hold out one and select for another, "
+            "and some 30 for an answer that holds for others"
         )
     budget = tokens_wanted(pool, plan.config)
-    names = ordered(plan)
-    has_texts = pool.words is not None and targets.words is not None
+    has_texts, names = have_texts(pool, targets), methods_of(plan, pool, targets)
     if textless := [name for name in names if method_of(name).needs_texts and not has_texts]:
         those = ", ".join(textless)
         raise ValueError(f"{those} needs the text of every document and target: leave it out of --methods")
@@ -180,17 +181,27 @@ def _with_shortlists(config: SelectorConfig, targets: int) -> SelectorConfig:
     return config.model_copy(update={"max_k": config.shortlist_length(targets)})
 
 
-def ordered(plan: Plan) -> list[str]:
+def methods_of(plan: Plan, pool: Pool, targets: Targets) -> list[str]:
+    """The methods that are compared, in order."""
+    usual = [name for name in COMPARED if have_texts(pool, targets) or not method_of(name).needs_texts]
+    return ordered(plan.config, usual if plan.methods is None else plan.methods)
+
+
+def have_texts(pool: Pool, targets: Targets) -> bool:
+    """Whether all documents and targets have one."""
+    return pool.words is not None and targets.words is not None
+
+
+def ordered(config: SelectorConfig, methods: Sequence[str]) -> list[str]:
     """The methods to compare, each once, the reference first: the one that selects as the options say.
 
     Where none of those asked for does, it is the first of all methods that does; `default` always does.
     """
-    asked = list(dict.fromkeys(plan.methods))
-    plain = plan.config
+    asked = list(dict.fromkeys(methods))
     same = [
         name
         for name in [*asked, *(name for name in METHODS if name != "default"), "default"]
-        if isinstance(method := method_of(name), Product | TotalVariation) and method.changed(plain) == plain
+        if isinstance(method := method_of(name), Product | TotalVariation) and method.changed(config) == config
     ]
     return [same[0], *(name for name in asked if name != same[0])]
 

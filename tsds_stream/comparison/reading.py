@@ -67,8 +67,12 @@ def read_material(settings: Settings, documents: Sequence[str], log: Log, show: 
     targets = _targets(TargetFile(path, Decoder()).read(), embedder, preparer, lexicon)
     held, letters = _documents(settings, documents, embedder, preparer, show)
     if not held:
-        detail = f": no record could be used; the first one: {letters[0].detail}" if letters else ""
-        raise CommandError(f"there is no document to select from{detail}", ExitStatus.INPUT)
+        told = f"no record could be used; the first one: {letters[0].detail}" if letters else "no record was found"
+        raise CommandError(
+            f"there is no document to select from in {', '.join(documents)}: {told}. A line is "
+            '{"id": "...", "text": "..."}; `tsds-stream select --help` names what else is read',
+            ExitStatus.INPUT,
+        )
     chosen = list(held.values())
     texts = [document.text for document, _ in chosen]
     has_texts = targets.words is not None and all(text is not None for text in texts)

@@ -45,6 +45,8 @@ def show(comparison: Comparison, page: Page) -> None:
 
 def warnings(comparison: Comparison) -> Iterator[str]:
     """What somebody should know before believing the table."""
+    if comparison.plan.methods is None and not comparison.has_texts:
+        yield "not every document and target has a text, so there is no perplexity, and dsir is left out."
     share = comparison.in_pool / comparison.targets
     if share > _MANY:
         yield (

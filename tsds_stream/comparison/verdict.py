@@ -14,8 +14,9 @@ SMALL: Final = 0.01  # differences below do not matter in practice
 LARGE: Final = 0.1
 FEW_HELD_OUT: Final = 10  # targets; what differs between so few says nothing of others
 NARROW: Final = 0.02  # half of an interval that leaves no room for more than a small difference
+_NO_SPREAD: Final = 1e-12  # rounding
 
-Outcome = Literal["worse", "better", "same", "open", "one seed"]
+Outcome = Literal["worse", "better", "same", "open", "one seed", "rigid"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Verdict:
     Attributes:
         difference: of the natural logarithms of what is compared, method - reference; below 0: the method is better.
         outcome: "worse" or "better" when the 95% interval does not hold 0, "same" when all selections were equally
-            good to the last digit, "open" when the interval holds 0, "one seed" when there is none.
+            good to the last digit, "open" when the interval holds 0, "one seed" when there is none, "rigid" when the
+            difference is the same on every split, so that nothing tells how it would be on others.
     """
 
     method: str
@@ -44,7 +46,7 @@ class Verdict:
     def percent(self) -> str:
         """The difference and its interval: "+3.1% (+1.2 to +5.0)"."""
         mean = f"{100 * expm1(self.difference.mean):+.1f}%"
-        if self.difference.low is None or self.difference.high is None:
+        if self.difference.low is None or self.difference.high is None or self.outcome == "rigid":
             return mean
         return f"{mean} ({_change(self.difference.low)} to {_change(self.difference.high)})"
 
@@ -55,6 +57,9 @@ class Verdict:
             return f"{self.method} does what {self.reference} does: the same {self.measure} on every split."
         if self.outcome == "one seed":
             return f"{self.method}: {self.measure} {self.percent} on one split, which says nothing of chance."
+        if self.outcome == "rigid":
+            alike = "documents that are all alike say nothing of others"
+            return f"{self.method}: {self.measure} {self.percent} on every split; {alike}."
         if self.outcome == "open":
             none = f"{self.method}: no difference to {self.reference}"
             if self.narrow:
@@ -101,7 +106,7 @@ def overall(comparison: Comparison, found: Sequence[Verdict]) -> str:
             parts.append(f"{words} {_listed([*named, *some])}")
     little = [one.method for one in found if one.outcome in ("worse", "better") and abs(one.difference.mean) < SMALL]
     even = [one.method for one in found if one.outcome == "same" or (one.outcome == "open" and one.narrow)]
-    unclear = [one.method for one in found if one.outcome == "open" and not one.narrow]
+    unclear = [one.method for one in found if one.outcome == "rigid" or (one.outcome == "open" and not one.narrow)]
     if little:
         parts.append(f"{_listed(little)}: a difference too small to matter")
     if even:
@@ -121,6 +126,8 @@ def _verdict(comparison: Comparison, name: str) -> Verdict:
         outcome = "same"
     elif difference.low is None:
         outcome = "one seed"
+    elif max(per_split) - min(per_split) < _NO_SPREAD:
+        outcome = "rigid"
     elif difference.decided:
         outcome = "worse" if difference.mean > 0 else "better"
     measure = "perplexity" if comparison.has_texts else "transport cost"

@@ -73,7 +73,9 @@ class TargetFile:
             more = f"\n  and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
             raise SourceError("These target examples cannot be used:\n  " + "\n  ".join(problems[:_SHOWN]) + more)
         if not targets:
-            raise SourceError(f"{self.path} holds no target example")
+            raise SourceError(
+                f'{self.path} holds no target example: write a line for each, as {{"id": "...", "text": "..."}}'
+            )
         self._seen, self._digest = seen, digest
         return [targets[key] for key in sorted(targets)]
 
