@@ -256,6 +256,7 @@ Saturated: points with more neighbours than kde_k, of which the nearest count. T
 the selected documents with those of exact densities; the last row, which has no densities at all, is the scale to read
 them by. Times are of one thread: seconds for all points, µs for a density.""",
     seeds=4,
+    timed=("making", "asking"),
     run=run,
     prepare=text_corpus,
     draw=draw,

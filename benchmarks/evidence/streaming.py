@@ -243,6 +243,7 @@ since then and cannot have been there; avoidable: the difference. Seconds: of pr
 points of the log perplexity of the held-out texts under a Kneser–Ney trigram model; perplexity and distinct: at the
 end.""",
     seeds=6,
+    timed=_COSTS,
     run=run,
     prepare=text_corpus,
     draw=draw,

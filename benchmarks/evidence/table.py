@@ -59,6 +59,7 @@ class Table:
             references, times `unit`; difference: the heading.
         notes: further lines for the page.
         folder: of modules below benchmarks/evidence that decide results of this table alone.
+        timed: figures that are times or memory, so that no two runs have the same.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Table:
     unit: float = 100.0
     notes: Callable[[Results], list[str]] = lambda results: []
     folder: str = ""
+    timed: Sequence[str] = ()
 
 
 def run_table(table: Table, quick: bool, keep: bool) -> Results:
@@ -111,6 +113,29 @@ def run_table(table: Table, quick: bool, keep: bool) -> Results:
                 flush=True,
             )
     return Results({seed: done[seed][0] for seed in wanted}, {seed: done[seed][1] for seed in wanted})
+
+
+def differences(table: Table) -> list[str] | None:
+    """Run the quickest of the seeds that are kept again, with the code as it is now.
+
+    Returns:
+        A line for each figure that differs, times apart; None where no seed is kept.
+    """
+    folder = FOLDER / "seeds" / table.name
+    kept = {seed: found for seed in range(table.seeds) if (found := _finished(folder, seed, None))}
+    if not kept:
+        return None
+    table.prepare()
+    seed = min(kept, key=lambda seed: kept[seed][1])
+    before, after = (
+        {(one.condition, one.method, name): value for one in findings for name, value in one.figures.items()}
+        for findings in (kept[seed][0], _seed(table.run, seed, False)[0])
+    )
+    return [
+        f"{table.name}: seed {seed}, {' / '.join(key)}: {before.get(key)} -> {after.get(key)}"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key) and key[2] not in table.timed
+    ]
 
 
 def _seed(run: Run, seed: int, quick: bool) -> tuple[list[Finding], float]:

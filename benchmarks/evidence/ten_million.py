@@ -205,6 +205,7 @@ documents last block first and was asked once. Same shortlists: share of the tar
 those that float64 products of every document with every target give. Same densities: share of {_DENSITIES} documents
 with mass whose density is that of float64 products with all candidates.""",
     seeds=2,
+    timed=("documents per second", "add", "refresh", "median", "slowest", "memory"),
     run=run,
     prepare=text_corpus,
     draw=draw,

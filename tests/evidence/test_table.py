@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from benchmarks.evidence import number_of_targets as targets
 from benchmarks.evidence import table as tables
 from benchmarks.evidence.page import differences_of, page_of, written
 from benchmarks.evidence.results import Finding, Results
-from benchmarks.evidence.table import Table, run_table
+from benchmarks.evidence.table import Table, differences, run_table
 from tsds_stream.comparison.intervals import Interval
 
 
@@ -75,6 +76,22 @@ def test_a_smoke_test_keeps_nothing(folder: Path):
     run_table(example(), quick=True, keep=False)
     assert (folder / "ran-0-quick").exists()
     assert not list((folder / "seeds" / "near_duplicates").iterdir())
+
+
+def test_a_kept_seed_that_comes_out_otherwise_is_told_figure_by_figure(folder: Path):
+    assert differences(example()) is None
+    run_table(example(), quick=False, keep=False)
+    assert differences(example()) == []
+
+    def other(seed: int, quick: bool) -> list[Finding]:
+        found = run(seed, quick)
+        return [replace(found[0], figures={"loss": 7.0, "seconds": 3.0}), *found[1:]]
+
+    lines = differences(replace(example(other), timed=("seconds",)))
+    assert lines is not None
+    assert len(lines) == 1
+    assert " clean / uniform / loss: " in lines[0]
+    assert lines[0].endswith(" -> 7.0")
 
 
 def test_differences_are_paired_by_seed():
