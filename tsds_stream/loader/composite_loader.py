@@ -32,11 +32,7 @@ class CompositeLoader:
     for each source and, when packing, of the tokens that are left over; and revisions are taken up at the very step.
     """
 
-    def __init__(
-        self,
-        dataset: Composite,
-        settings: LoaderSettings,
-    ) -> None:
+    def __init__(self, dataset: Composite, settings: LoaderSettings) -> None:
         self._dataset, self._batch_size, self._drop_last = dataset, settings.batch_size, settings.drop_last
         self._collate, self._pin = settings.collate_fn or dataset.collate, settings.pin_memory and cuda.is_available()
         self._served, self._lease = settings.served, settings.checkpoint_lease

@@ -36,11 +36,7 @@ class RevisionLoader:
     Batches are planned in the main process and read in the workers.
     """
 
-    def __init__(
-        self,
-        dataset: SelectedDataset,
-        settings: LoaderSettings,
-    ) -> None:
+    def __init__(self, dataset: SelectedDataset, settings: LoaderSettings) -> None:
         dataset.check_following()
         self._dataset, self._served, self._lease = dataset, settings.served, settings.checkpoint_lease
         self._course = Course(
