@@ -24,7 +24,7 @@ from tsds_stream.engine.clock import Every
 from tsds_stream.engine.difference import Held, difference
 from tsds_stream.engine.runs import runs
 from tsds_stream.engine.statistics import Statistics
-from tsds_stream.engine.stop import Deadline
+from tsds_stream.engine.stop import Deadline, Stop
 from tsds_stream.engine.summary import Summary
 from tsds_stream.exit_status import ExitStatus
 from tsds_stream.streams.base import Sent
@@ -245,6 +245,57 @@ def test_a_first_signal_asks_to_leave(number):
         process.send_signal(number)
         assert process.stdout.readline() == f"asked {number.name}\n"
         assert process.wait(PATIENCE) == 0
+
+
+def interrupted(stop, at):
+    """Wait, and ask to leave before the step with this number, as a handler does, in the waiting thread. The steps."""
+    steps = 0
+
+    def trace(frame, event, argument):
+        nonlocal steps
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            if steps == at:
+                stop.request("signal")
+            steps += 1
+        return trace
+
+    sys.settrace(trace)
+    try:
+        stop.wait(0.0)
+    finally:
+        sys.settrace(None)
+    return steps
+
+
+def test_a_signal_between_any_two_steps_of_waiting_is_heard():
+    steps = interrupted(Stop(), -1)
+    assert steps > 10
+    for at in range(steps):
+        stop = Stop()
+        waiting = threading.Thread(target=interrupted, args=(stop, at), daemon=True)
+        waiting.start()
+        waiting.join(PATIENCE)
+        assert not waiting.is_alive(), f"the signal before step {at} waits for what it has interrupted"
+        assert stop.requested
+        assert stop.wait(PATIENCE)
+
+
+def test_all_who_wait_hear_that_leaving_is_asked_for():
+    stop, heard = Stop(), []
+    waiting = [threading.Thread(target=lambda: heard.append(stop.wait(PATIENCE))) for _ in range(8)]
+    for one in waiting:
+        one.start()
+    assert not stop.wait(0.01)
+    assert not stop.wait(-1.0)
+    asking = [threading.Thread(target=stop.request, args=(f"reason {k}",)) for k in range(8)]
+    for one in asking:
+        one.start()
+    for one in [*asking, *waiting]:
+        one.join()
+    assert heard == [True] * 8
+    assert stop.reason.startswith("reason ")
+    assert stop.wait(0.0)
 
 
 def test_a_second_signal_leaves_at_once():

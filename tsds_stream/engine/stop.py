@@ -14,24 +14,36 @@ from tsds_stream.exit_status import ExitStatus
 
 
 class Stop:
-    """A request to leave that any thread may make, and every waiting thread notices."""
+    """A request to leave that any thread may make, and every waiting thread notices.
+
+    A handler of signals may make it, too, wherever it has interrupted the main thread: nothing in `request` waits. (It
+    would wait for ever in `threading.Event`, where the main thread had its lock in order to wait.)
+    """
 
     def __init__(self) -> None:
-        self._event = threading.Event()
         self.reason = ""
+        self._unasked = [None]  # emptied by the first who asks
+        self._gate = threading.Lock()  # held until then
+        self._gate.acquire()
 
     @property
     def requested(self) -> bool:
-        return self._event.is_set()
+        return not self._unasked
 
     def request(self, reason: str) -> None:
         """Ask to leave after the present batch is finished, published and checkpointed."""
         self.reason = self.reason or reason
-        self._event.set()
+        try:
+            self._unasked.pop()
+        except IndexError:
+            return
+        self._gate.release()
 
     def wait(self, seconds: float) -> bool:
         """Wait at most so long; whether leaving was asked for."""
-        return self._event.wait(seconds)
+        if not self.requested and self._gate.acquire(timeout=max(seconds, 0.0)):
+            self._gate.release()  # for the next one who waits
+        return self.requested
 
 
 class Deadline:
