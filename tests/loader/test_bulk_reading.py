@@ -4,6 +4,7 @@ open."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.streams.directory_cases import published
+from tests.streams.stories import publication
 from tsds_stream.loader.errors import RevisionError
 from tsds_stream.loader.revisions import Revision, Revisions
+from tsds_stream.streams.directory import DirectorySink
 from tsds_stream.streams.layout import Layout
 from tsds_stream.streams.open_segments import OpenSegments
 from tsds_stream.streams.revisions import StoredRevision
@@ -52,6 +55,31 @@ def test_a_read_of_several_is_the_reads_of_each(root: Path, places: list[int], a
         for some in (places, again):  # the second time among lines and segments that were used before
             assert revision.read(some) == [revision[i] for i in some]
             assert revision.read(np.array(some, np.int64)) == revision.read(some)
+
+
+def test_values_that_have_changed_since_a_record_was_sent_are_those_of_the_revision(tmp_path: Path) -> None:
+    """Where only some have, and in some segments none."""
+    sink, before = DirectorySink(tmp_path), {}
+    sink.recover()
+    for number, count in enumerate((10, 20, 30), 1):
+        members = {f"d{i:02}": (1 / count, 1.0 + (i % 3 == 0) / count, 1) for i in range(count)}
+        one = publication("a", number, before, members)
+        new = [k for k, record in enumerate(one.upserts) if record["id"] not in before]  # the others changed too little
+        sent = replace(one, upserts=[one.upserts[k] for k in new], keys=[one.keys[k] for k in new])
+        sink.commit([sent], [], {"documents": {}, "targets": {}})
+        before = members
+    sink.close()
+    with Revisions.open(tmp_path, "a") as revisions:
+        for revision in revisions:
+            stored, n = revision._stored, len(revision)
+            found = [revision.read(some) for some in ([n - 1, 0], [], range(n), [3, -1, 3])]
+            assert found[2] == list(revision)
+            assert [(one["probability"], one["weight"]) for one in found[2]] == list(
+                zip(revision.probabilities.tolist(), revision.weights.tolist(), strict=True)
+            )
+            assert [one["id"] for one in found[3]] == ["d03", f"d{n - 1:02}", "d03"]
+            assert not stored._unknown
+        assert stored._differs.tolist() == [True] * 20 + [False] * 10
 
 
 def test_documents_that_are_read_together_or_twice_are_not_the_same_objects(revision: Revision) -> None:

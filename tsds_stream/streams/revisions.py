@@ -68,6 +68,8 @@ class StoredRevision:
         self._segments = OpenSegments(layout, self.manifest.segments)
         self._segment_of, self._row_of = np.asarray(self._members["segment"]), np.asarray(self._members["row"])
         self._exact = self.probabilities, self.weights
+        self._differs = np.ones(len(self._members), np.bool_)  # whether the exact values may not be those of the record
+        self._unknown = set(self._segments)  # segments for whose members that was not looked up yet
 
     @property
     def number(self) -> int:
@@ -128,18 +130,20 @@ class StoredRevision:
         """The members at (k,) places, in this order: as one by one, and faster. Raises as for one of them."""
         documents: list[Json] = []
         segments, ready, loads = self._segments, self._segments.ready, orjson.loads
-        columns = (self._segment_of, self._row_of, *self._exact)
-        for number, row, probability, weight in zip(*[column[places].tolist() for column in columns], strict=True):
+        numbers = self._segment_of[places].tolist()
+        for number, row in zip(numbers, self._row_of[places].tolist(), strict=True):
             # Each line is decoded before the next one is read: long ones would leave the processor's cache else.
             segment = ready.get(number) or segments[number]
             if segment.compared[row]:  # as in `line`, without the call, which costs as much as what it does
                 line = segment.data[segment.offsets[row] : segment.offsets[row + 1]]
             else:
                 line = segment.line(row)
-            document: Json = loads(line)
-            document["probability"] = probability
-            document["weight"] = weight
-            documents.append(document)
+            documents.append(loads(line))
+        if self._unknown:
+            self._look_up(self._unknown.intersection(numbers))
+        for k in np.flatnonzero(self._differs[places]).tolist():
+            place = places.item(k)
+            documents[k]["probability"], documents[k]["weight"] = (column.item(place) for column in self._exact)
         return documents
 
     def touch(self, places: NDArray[np.int64]) -> None:
@@ -184,10 +188,24 @@ class StoredRevision:
                 path = self._layout.manifest(self.number)
                 raise DamagedFileError(path, f"says that the {name} is {expected}, and it is {found}", RESTORE)
 
+    def _look_up(self, numbers: set[int]) -> None:
+        """Which members in these segments have other values now than in their records."""
+        for number in numbers:
+            segment, (here, rows) = self._segments[number], self._in_segment(number)
+            sent = segment.probabilities[rows], segment.weights[rows]
+            self._differs[here] = np.any(
+                [now[here] != then for now, then in zip(self._exact, sent, strict=True)], axis=0
+            )
+        self._unknown -= numbers
+
     def _by_segment(self) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.uint32]]]:
         for number in self._segments:
-            here = np.flatnonzero(self._members["segment"] == number)
-            yield number, here, self._members["row"][here]
+            yield number, *self._in_segment(number)
+
+    def _in_segment(self, number: int) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+        """Places of the members in a segment, and their rows there."""
+        here = np.flatnonzero(self._members["segment"] == number)
+        return here, self._members["row"][here]
 
 
 def target_sets(root: Path | str) -> list[str]:
