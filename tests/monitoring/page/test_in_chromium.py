@@ -94,6 +94,8 @@ def test_the_page_refreshes_itself_and_leaves_the_reader_where_he_is(browser: Ch
         tab.run("document.getElementById('set-default-question').value = 'doc-1'")
         tab.run("document.querySelector('#inside-process summary').focus()")
         tab.run("window.scrollTo({top: 900, behavior: 'instant'})")
+        in_view = "document.getElementById('inside-process').getBoundingClientRect().top"
+        seen = tab.run(in_view)
         document["sets"]["default"]["revision"] = 43
         document["created"] += 1
         pages.show(document)
@@ -103,7 +105,8 @@ def test_the_page_refreshes_itself_and_leaves_the_reader_where_he_is(browser: Ch
         assert not tab.run("document.getElementById('inside-stages').open")
         assert tab.run("document.getElementById('set-default-question').value") == "doc-1"
         assert tab.run("document.activeElement.closest('details').id") == "inside-process"
-        assert tab.run("window.scrollY") == 900
+        assert tab.run("window.scrollY") > 800
+        assert tab.run(in_view) == pytest.approx(seen, abs=5)  # the browser keeps it there while ages above it change
         assert tab.run("document.getElementById('contact').textContent") == ""
         assert tab.complaints() == []
 
