@@ -266,7 +266,7 @@ class FakeAdmin:
     def __init__(self, kafka: FakeKafka) -> None:
         self._kafka = kafka
 
-    def topics(self, names: Sequence[str]) -> dict[str, Topic]:
+    def topics(self, names: Sequence[str], patience: float | None = None) -> dict[str, Topic]:
         return {
             name: Topic(name, f"id-of-{name}", tuple(p.partition for p in self._kafka.partitions(name)), 1)
             if self._kafka.partitions(name)

@@ -47,7 +47,7 @@ class FakeKafka:
         self.name = name
         self.down = False
         self.recreate(partitions)
-        self.asked = 0  # looks by an admin
+        self.asked: list[float | None] = []  # the patience of each look by an admin
         self.opened: list[FakeConsumer] = []
 
     def recreate(self, partitions: int = 1) -> None:
@@ -94,10 +94,10 @@ class FakeAdmin:
         self._kafka = kafka
         kafka.answer()
 
-    def topics(self, names: Sequence[str]) -> dict[str, Topic]:
+    def topics(self, names: Sequence[str], patience: float | None = None) -> dict[str, Topic]:
         kafka = self._kafka
         kafka.answer()
-        kafka.asked += 1
+        kafka.asked.append(patience)
         if not kafka.exists:
             return {name: Topic(name, problem="there is no such topic", missing=True) for name in names}
         return {kafka.name: Topic(kafka.name, kafka.id, tuple(kafka.logs), 1)}

@@ -156,6 +156,7 @@ def test_a_client_that_finds_no_broker_leaves_nothing_behind(client: Callable[[C
 def test_a_question_is_asked_again_while_one_of_several_brokers_is_away(monkeypatch: pytest.MonkeyPatch):
     answers: list[Exception | list[dict[str, object]]] = [
         library.KafkaConnectionError("node 2"),
+        library.KafkaConnectionError("node 3"),
         library.NodeNotReadyError(),
         [],
     ]
@@ -171,6 +172,8 @@ def test_a_question_is_asked_again_while_one_of_several_brokers_is_away(monkeypa
 
     monkeypatch.setattr("tsds_stream.streams.kafka.client.admin.KafkaAdminClient", Library)
     monkeypatch.setattr("tsds_stream.streams.kafka.client.admin._PAUSE", 0.001)
+    with pytest.raises(Unreachable, match="node 2"):
+        Admin(PLACE).topics(["documents"], patience=0.0)
     assert Admin(PLACE).topics(["documents"])["documents"].missing
     assert answers == []
 

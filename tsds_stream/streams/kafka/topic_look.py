@@ -39,16 +39,20 @@ class TopicLook:
         self._clients = clients
         self._admin: Admin | None = None
 
-    def now(self) -> Topic:
-        """The topic as it is, within a few seconds. Raises `KafkaFailure` when nobody says so."""
+    def now(self, patience: float | None = 0.0) -> Topic:
+        """The topic as it is. Raises `KafkaFailure` when nobody says so, within a few seconds.
+
+        Args:
+            patience: seconds for which it is asked again; None: as long as a start may take.
+        """
         if self._admin is None:
             short = min(_SHORT, self._connection.request_timeout)
             self._admin = self._clients.admin(replace(self._connection, request_timeout=short))
-        return self._admin.topics([self._topic])[self._topic]
+        return self._admin.topics([self._topic], patience)[self._topic]
 
     def at_start(self) -> Topic:
         """The same for a topic that is about to be read. Raises `SourceError` when it cannot be, and `KafkaFailure`."""
-        topic = self.now()
+        topic = self.now(patience=None)
         if topic.missing:
             raise SourceError(
                 f"There is no topic {self._topic!r}. Create it (tsds-stream topics --create), or name another one in "

@@ -32,9 +32,13 @@ class Admin:
             )
         self._connection = connection
 
-    def topics(self, names: Sequence[str]) -> dict[str, Topic]:
-        """What is known of these topics."""
-        found = self._ask("describe topics", lambda: self._client.describe_topics(list(names)))
+    def topics(self, names: Sequence[str], patience: float | None = None) -> dict[str, Topic]:
+        """What is known of these topics.
+
+        Args:
+            patience: seconds for which it is asked again; without, as long as a start may take.
+        """
+        found = self._ask("describe topics", lambda: self._client.describe_topics(list(names)), patience)
         told = {one["name"]: _topic(one) for one in found}
         return {name: told.get(name) or Topic(name, problem="there is no such topic", missing=True) for name in names}
 
@@ -75,8 +79,8 @@ class Admin:
         ]
         return brokers
 
-    def _ask(self, doing: str, question: Callable[[], Any]) -> Any:
-        deadline = time.monotonic() + self._connection.startup_timeout
+    def _ask(self, doing: str, question: Callable[[], Any], patience: float | None = None) -> Any:
+        deadline = time.monotonic() + (self._connection.startup_timeout if patience is None else patience)
         while True:
             try:
                 with explained(doing, self._connection):
