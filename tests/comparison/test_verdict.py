@@ -68,7 +68,8 @@ def against(difference: float, noise: list[float], base: float = 5.0) -> Compari
         ),
         (0.0, [0.0] * 5, "top does what kde does: the same perplexity on every split."),
         (0.2, [0.0], "top: perplexity +22.1% on one split, which says nothing of chance."),
-        (0.2, [0.0] * 5, "top: perplexity +22.1% on every split; documents that are all alike say nothing of others."),
+        (0.2, [0.0] * 5, "top: perplexity +22.1% on every split alike, which says nothing of others."),
+        (0.0, [0.0, 0.0, 9e-16, 0.0, 0.0], "top does what kde does: the same perplexity on every split."),
     ],
 )
 def test_a_sentence_goes_by_the_interval_and_names_the_size(difference: float, noise: list[float], sentence: str):
@@ -87,12 +88,13 @@ def test_all_verdicts_add_up_to_one_sentence():
         "top": [5.006 + one for one in STEADY],
         "uniform": [5.0 + one for one in NOISY],
         "default": base,
+        "dsir": [5.2] * 5,
     }
     comparison = comparison_of(losses)
     assert overall(comparison, verdicts(comparison)) == (
         "kde beats nearest and random clearly and tv by 4%; kde is beaten by turns by 3%; top: a difference too small "
         "to matter; default: no difference on this data; uniform: no difference is shown on this data, and none is "
-        "ruled out."
+        "ruled out; dsir: the same difference on every split, which says nothing of others."
     )
     one = comparison_of({"kde": [5.0], "random": [5.4]})
     assert overall(one, verdicts(one)) == "One split gives no interval, so nothing is decided: ask for more --seeds."

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
+import time
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import pytest
 from tests.loader.selections import Selection, Stored, ids
 from tests.loader.serving import loader_of, names, serve
 from tests.loader.tools import WORKERS_ARE_FINE, needed
+from tests.patience import PATIENCE
 
 needed("torch")
 
@@ -96,9 +100,26 @@ def test_a_worker_that_dies_is_an_error_and_no_hang(path: Path) -> None:
         return names(batch)
 
     loader = loader_of(path, 4, 1, collate_fn=dies)
-    says = r"(exited unexpectedly|killed by signal: Killed): it was ended from outside, .*Take fewer workers"
+    says = r"(unexpectedly, by itself or killed|signal: Killed, as the system does).*take fewer workers"
     with pytest.raises(LoaderError, match=says):
         list(loader)
+    loader.close()
+
+
+@pytest.mark.parametrize("context", ["fork", "spawn"])
+def test_a_loader_goes_on_with_new_workers_where_one_has_died_meanwhile(path: Path, context: str) -> None:
+    settings = {"repeat": True, "multiprocessing_context": context, "collate_fn": names}
+    expected = serve(loader_of(path, 4, 0, repeat=True), 6)
+    loader = loader_of(path, 4, 2, **settings)
+    served = serve(loader, 3)
+    before = set(multiprocessing.active_children())
+    victim = before.pop()
+    with suppress(RuntimeError):  # torch says so wherever the training is
+        os.kill(victim.pid or 0, signal.SIGKILL)
+        victim.join()
+    began = time.monotonic()
+    assert served + serve(loader, 6) == expected
+    assert time.monotonic() - began < PATIENCE / 2  # nobody waits for the dead
     loader.close()
 
 

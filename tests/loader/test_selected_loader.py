@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from itertools import chain, product
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.loader.selections import Selection, Stored, ids
@@ -377,6 +378,14 @@ def test_ranks_that_cannot_agree_do_not_follow(selection: Selection) -> None:
 def test_settings_that_are_none_are_refused(selection: Selection, settings: dict, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         SelectedLoader(SelectedDataset(Stored(selection.path)), **settings)
+
+
+def test_numbers_may_be_of_numpy(selection: Selection) -> None:
+    dataset = SelectedDataset(Stored(selection.path), revision=1, timeout=np.float32(5))
+    loader = SelectedLoader(dataset, np.int64(4), np.int64(1), prefetch_factor=np.int32(2))
+    assert len(list(loader)) == 8
+    assert json.dumps(loader.state_dict())
+    loader.close()
 
 
 def test_what_is_no_data_set_of_ours_is_refused(selection: Selection) -> None:

@@ -12,15 +12,20 @@ import pytest
 
 from tests.loader.selections import Selection, ids
 from tests.loader.serving import loader_of, serve
+from tests.loader.test_bad_input_workers import two_segments
 from tests.loader.tools import WORKERS_ARE_FINE, needed
 from tests.streams.stories import publication
 from tsds_stream.loader.errors import RevisionError
 from tsds_stream.loader.revisions import Revision, Revisions
 from tsds_stream.streams.directory import DirectorySink
 from tsds_stream.streams.layout import Layout
+from tsds_stream.streams.open_segments import OpenSegments
 
 needed("torch")
 
+from torch.utils.data import DataLoader  # noqa: E402
+
+from tsds_stream.loader.fetching import Fetcher, Reader  # noqa: E402
 from tsds_stream.loader.reading import LoaderError  # noqa: E402
 from tsds_stream.loader.served_reader import ServedReader  # noqa: E402
 
@@ -66,6 +71,24 @@ def test_a_run_goes_on_with_any_number_of_workers_and_the_log_has_what_came(tmp_
         loader.close()
         assert [name for entry in ServedReader(served) for name in entry.ids] == expected
     selection.close()
+
+
+@pytest.mark.parametrize("at_once", [1, 200])
+def test_workers_send_documents_only_where_files_are_opened_again_and_again(
+    tmp_path: Path, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_segments(tmp_path)
+    monkeypatch.setattr(OpenSegments.__init__, "__defaults__", (at_once,))
+    fetcher = Fetcher(Reader(Revisions.open(tmp_path)), None)
+    request = (2, 0, np.array([1, 45, 5]).tobytes())
+    [answer] = DataLoader(fetcher, batch_sampler=[[request]], num_workers=1, collate_fn=list)
+    [sent] = answer
+    if at_once == 200:
+        assert sent is None
+    else:
+        assert sent == fetcher.fetch(request)
+        assert sent[0] == ["d00001", "d00045", "d00005"]
+    assert whole(tmp_path, 2, 15, repeat=True) == whole(tmp_path, 0, 15, repeat=True)
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -58,8 +58,7 @@ class Verdict:
         if self.outcome == "one seed":
             return f"{self.method}: {self.measure} {self.percent} on one split, which says nothing of chance."
         if self.outcome == "rigid":
-            alike = "documents that are all alike say nothing of others"
-            return f"{self.method}: {self.measure} {self.percent} on every split; {alike}."
+            return f"{self.method}: {self.measure} {self.percent} on every split alike, which says nothing of others."
         if self.outcome == "open":
             none = f"{self.method}: no difference to {self.reference}"
             if self.narrow:
@@ -106,13 +105,16 @@ def overall(comparison: Comparison, found: Sequence[Verdict]) -> str:
             parts.append(f"{words} {_listed([*named, *some])}")
     little = [one.method for one in found if one.outcome in ("worse", "better") and abs(one.difference.mean) < SMALL]
     even = [one.method for one in found if one.outcome == "same" or (one.outcome == "open" and one.narrow)]
-    unclear = [one.method for one in found if one.outcome == "rigid" or (one.outcome == "open" and not one.narrow)]
+    unclear = [one.method for one in found if one.outcome == "open" and not one.narrow]
+    rigid = [one.method for one in found if one.outcome == "rigid"]
     if little:
         parts.append(f"{_listed(little)}: a difference too small to matter")
     if even:
         parts.append(f"{_listed(even)}: no difference on this data")
     if unclear:
         parts.append(f"{_listed(unclear)}: no difference is shown on this data, and none is ruled out")
+    if rigid:
+        parts.append(f"{_listed(rigid)}: the same difference on every split, which says nothing of others")
     if not parts:
         return f"There is nothing to hold {reference} against."
     return "; ".join(parts) + "."
@@ -122,7 +124,7 @@ def _verdict(comparison: Comparison, name: str) -> Verdict:
     per_split = differences(comparison, name, comparison.reference)
     difference = interval_of(per_split, correction(comparison))
     outcome: Outcome = "open"
-    if not any(per_split):
+    if max(map(abs, per_split)) < _NO_SPREAD:
         outcome = "same"
     elif difference.low is None:
         outcome = "one seed"

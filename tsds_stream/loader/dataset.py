@@ -86,7 +86,7 @@ class SelectedDataset(IterableDataset):  # type: ignore[misc]
         self.ordering = Ordering(seed, shuffle, sampling)
         self.following = Following.parse(follow)
         self.shard = Shard(*place_among_ranks(rank, world_size), uneven)
-        self.repeat, self.timeout = repeat, timeout
+        self.repeat, self.timeout = repeat, float(timeout)
         self._opened: Revisions | None = None
         if isinstance(selection, str | Path):
             selection = self._opened = Revisions.open(selection, target_set, cache=cache, timeout=timeout)

@@ -99,10 +99,13 @@ class Fetcher:
             return [self._touch(request) for request in requests]
         return [self.fetch(request) for request in requests]
 
-    def _touch(self, request: Message) -> Failed | None:
+    def _touch(self, request: Message) -> Fetched | Failed | None:
         revision, _, places = request
         try:
-            self._reader.documents(revision).touch(np.frombuffer(places, np.int64))
+            documents = self._reader.documents(revision)
+            if not documents.stays_open:
+                return self.fetch(request)  # files are opened again and again: better by several processes
+            documents.touch(np.frombuffer(places, np.int64))
         except LoaderError as error:
             return Failed(error)
         return None

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from math import inf
+from numbers import Integral, Real
+from typing import Protocol, TypeGuard
 
 from tsds_stream.loader.reading import Archive, Documents, LoaderError
 from tsds_stream.records import Json
@@ -73,7 +75,12 @@ def check_agreement(everybody: list[Json]) -> None:
 
 def is_duration(value: object) -> bool:
     """Whether it is a number of seconds above 0."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+    return not isinstance(value, bool) and isinstance(value, Real) and 0 < float(value) < inf
+
+
+def is_integer(value: object) -> TypeGuard[int]:
+    """Whether it is an integer, of Python or of numpy."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 class Staleness:

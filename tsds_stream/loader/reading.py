@@ -39,6 +39,10 @@ class Documents(Protocol):
 class KeptDocuments(Documents, Protocol):
     """A revision on a disk, or further away."""
 
+    @property
+    def stays_open(self) -> bool:
+        """Whether its files are so few that all of them stay open once they were read."""
+
     def touch(self, places: NDArray[np.int64], /) -> None:
         """Bring the documents at (k,) places into the memory of this computer, for any of its processes."""
 

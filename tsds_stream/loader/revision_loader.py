@@ -24,7 +24,7 @@ from tsds_stream.loader.state import (
     cursor_as_json,
     digest_of_order,
 )
-from tsds_stream.loader.workers import LoaderSettings, Workers
+from tsds_stream.loader.workers import LoaderSettings, Workers, explained
 from tsds_stream.records import Json
 
 _TOGETHER: Final = 2  # batches that a worker is asked for at a time: a message costs as much as a small batch
@@ -181,9 +181,12 @@ class RevisionLoader:
                     fetched = self._fetcher.fetch(_message(self._requests.ahead[0]))
             except StopIteration:
                 break
-            except BaseException:
+            except BaseException as failure:
                 self.close()  # now: a worker that outlives this loader is in the way of the next one's
-                raise
+                told = explained(failure, self._dataset.timeout)  # that one died is said whatever is being done
+                if told is None:
+                    raise
+                raise told from failure
             if isinstance(fetched, Failed):
                 self.close()
                 raise fetched.error

@@ -100,6 +100,11 @@ class Revision(Sequence[Json]):
         except _DAMAGE as error:
             raise self._explained(error) from error
 
+    @property
+    def stays_open(self) -> bool:
+        """Whether its files are so few that all of them stay open once they were read."""
+        return self._stored.stays_open
+
     def touch(self, places: NDArray[np.int64]) -> None:
         """Have the documents at (k,) places brought here, so that no process waits for the disk when it reads them.
 

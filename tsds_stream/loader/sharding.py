@@ -8,6 +8,7 @@ documents do not come out even, all ranks still serve as many as each other.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Final, Literal
 
 import numpy as np
@@ -38,7 +39,7 @@ class Shard:
         if self.uneven not in UNEVEN:
             raise ValueError(f"uneven is one of {', '.join(UNEVEN)}, not {self.uneven!r}")
         for name in ("rank", "world_size"):
-            if not isinstance(value := getattr(self, name), int):
+            if not isinstance(value := getattr(self, name), Integral):
                 raise ValueError(f"{name} is an integer, not {value!r}")
         if not 0 <= self.rank < self.world_size:
             raise ValueError(f"of {self.world_size} ranks there is no rank {self.rank}")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import operator
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from torch.utils.data import DataLoader
 
-from tsds_stream.loader.following import is_duration
+from tsds_stream.loader.following import is_duration, is_integer
 from tsds_stream.loader.reading import LoaderError
 from tsds_stream.loader.served_log import ServedLog
 
@@ -37,8 +39,9 @@ class LoaderSettings:
     def __post_init__(self) -> None:
         for name, least in (("batch_size", 1), ("num_workers", 0), ("prefetch_factor", 1)):
             value = getattr(self, name)
-            if type(value) is not int or value < least:
+            if not is_integer(value) or value < least:
                 raise ValueError(f"{name} is an integer from {least} on, not {value!r}")
+            object.__setattr__(self, name, operator.index(value))
         if not is_duration(self.checkpoint_lease):
             raise ValueError(f"checkpoint_lease is a number of seconds above 0, not {self.checkpoint_lease!r}")
         for name in ("collate_fn", "worker_init_fn"):
@@ -86,7 +89,17 @@ class Workers:
         )
 
     def __iter__(self) -> Iterator[Any]:
-        return _Answers(iter(self._torch), self._timeout)
+        running = self._torch._iterator
+        if running is not None and not all(worker.is_alive() for worker in running._workers):
+            self.end()  # those that are left would be waited for in vain
+        try:
+            return _Answers(iter(self._torch), self._timeout)
+        except BaseException as error:
+            self.end()
+            told = explained(error, self._timeout)
+            if told is None:
+                raise
+            raise told from error
 
     def end(self) -> None:
         """End the workers; iterating again starts new ones."""
@@ -108,18 +121,35 @@ class _Answers:
         try:
             return next(self._answers)
         except RuntimeError as error:
-            says = str(error).strip().rstrip(".")
-            if says.startswith("DataLoader timed out"):
-                raise LoaderError(
-                    f"No worker has read a batch within {self._timeout:g} s. See whether the storage answers and "
-                    "collate_fn returns; `timeout` of the data set is how long is waited."
-                ) from error
-            if says.startswith("DataLoader worker"):  # other errors are of what the user has them do
-                raise LoaderError(
-                    f"{says}: it was ended from outside, as the system does when memory runs out. Take fewer workers "
-                    "or a smaller prefetch_factor, and go on from the last state: what was not yielded is not lost."
-                ) from error
-            raise
+            told = explained(error, self._timeout)
+            if told is None:
+                raise
+            raise told from error
+
+
+_TORCH: Final = re.compile(r"DataLoader (?:timed out|worker \(pid(?:\(s\))? [\d, ]+\) (?:exited|is killed))")
+
+
+def explained(error: BaseException, timeout: float) -> LoaderError | None:
+    """What torch says of workers that are gone or silent, with what to do; None for an error of something else."""
+    says = str(error).strip().rstrip(".")
+    if not isinstance(error, RuntimeError) or not _TORCH.match(says):
+        return None
+    if "timed out" in says:
+        return LoaderError(
+            f"No worker has read a batch within {timeout:g} s. See whether the storage answers and collate_fn returns; "
+            "`timeout` of the data set is how long is waited."
+        )
+    if "signal: Killed" in says:
+        why = "as the system does when memory runs out: take fewer workers or a smaller prefetch_factor"
+    elif "signal" in says:
+        why = "which happens in native code, or where a file was cut short under its reader: see what is on stderr"
+    else:
+        why = (
+            "by itself or killed: see what is on stderr. Where workers are spawned, the script needs "
+            "`if __name__ == '__main__':`; where memory runs out, take fewer workers"
+        )
+    return LoaderError(f"{says}, {why}. Then go on from the last state: what was not yielded is not lost.")
 
 
 def _as_it_is(answer: Any) -> Any:

@@ -9,7 +9,7 @@ from tsds_stream.sealed import check_file
 from tsds_stream.streams.layout import SetLayout
 from tsds_stream.streams.segments import RESTORE, Segment, SegmentInfo
 
-AT_ONCE: Final = 256  # each keeps two file descriptors, of which a process usually has a thousand
+AT_ONCE: Final = 200  # each keeps two file descriptors of a thousand, usually; at a change-over there are two revisions
 
 
 class OpenSegments:
@@ -40,6 +40,11 @@ class OpenSegments:
             check_file(layout.lines(info.number), info.data_bytes, None, RESTORE)
             check_file(layout.index(info.number), info.index_bytes, None, RESTORE)
         self._open = {info.number: Segment(layout, info) for info in infos[:at_once]}
+
+    @property
+    def all_stay_open(self) -> bool:
+        """Whether none is ever closed for another."""
+        return len(self._infos) <= self._at_once
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._infos)

@@ -68,8 +68,7 @@ class StoredRevision:
         self._segments = OpenSegments(layout, self.manifest.segments)
         self._segment_of, self._row_of = np.asarray(self._members["segment"]), np.asarray(self._members["row"])
         self._exact = self.probabilities, self.weights
-        self._differs = np.ones(len(self._members), np.bool_)  # whether the exact values may not be those of the record
-        self._unknown = set(self._segments)  # segments for whose members that was not looked up yet
+        self._may_differ = np.ones(len(self._members), np.bool_)  # the exact values from those in the record
 
     @property
     def number(self) -> int:
@@ -130,8 +129,7 @@ class StoredRevision:
         """The members at (k,) places, in this order: as one by one, and faster. Raises as for one of them."""
         documents: list[Json] = []
         segments, ready, loads = self._segments, self._segments.ready, orjson.loads
-        numbers = self._segment_of[places].tolist()
-        for number, row in zip(numbers, self._row_of[places].tolist(), strict=True):
+        for number, row in zip(self._segment_of[places].tolist(), self._row_of[places].tolist(), strict=True):
             # Each line is decoded before the next one is read: long ones would leave the processor's cache else.
             segment = ready.get(number) or segments[number]
             if segment.compared[row]:  # as in `line`, without the call, which costs as much as what it does
@@ -139,12 +137,19 @@ class StoredRevision:
             else:
                 line = segment.line(row)
             documents.append(loads(line))
-        if self._unknown:
-            self._look_up(self._unknown.intersection(numbers))
-        for k in np.flatnonzero(self._differs[places]).tolist():
-            place = places.item(k)
-            documents[k]["probability"], documents[k]["weight"] = (column.item(place) for column in self._exact)
+        for k in np.flatnonzero(self._may_differ[places]).tolist():
+            document, place = documents[k], places.item(k)
+            probability, weight = self._exact[0].item(place), self._exact[1].item(place)
+            if document["probability"] == probability and document["weight"] == weight:
+                self._may_differ[place] = False
+            else:
+                document["probability"], document["weight"] = probability, weight
         return documents
+
+    @property
+    def stays_open(self) -> bool:
+        """Whether what was opened once stays so: there are not more segments than are kept open."""
+        return self._segments.all_stay_open
 
     def touch(self, places: NDArray[np.int64]) -> None:
         """Have the system read the members at (k,) places into its memory, whichever process asks for them later.
@@ -188,24 +193,10 @@ class StoredRevision:
                 path = self._layout.manifest(self.number)
                 raise DamagedFileError(path, f"says that the {name} is {expected}, and it is {found}", RESTORE)
 
-    def _look_up(self, numbers: set[int]) -> None:
-        """Which members in these segments have other values now than in their records."""
-        for number in numbers:
-            segment, (here, rows) = self._segments[number], self._in_segment(number)
-            sent = segment.probabilities[rows], segment.weights[rows]
-            self._differs[here] = np.any(
-                [now[here] != then for now, then in zip(self._exact, sent, strict=True)], axis=0
-            )
-        self._unknown -= numbers
-
     def _by_segment(self) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.uint32]]]:
         for number in self._segments:
-            yield number, *self._in_segment(number)
-
-    def _in_segment(self, number: int) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
-        """Places of the members in a segment, and their rows there."""
-        here = np.flatnonzero(self._members["segment"] == number)
-        return here, self._members["row"][here]
+            here = np.flatnonzero(self._members["segment"] == number)
+            yield number, here, self._members["row"][here]
 
 
 def target_sets(root: Path | str) -> list[str]:
