@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from torch.utils.data import DataLoader
+from torch.utils.data._utils import signal_handling
 
 from tsds_stream.loader.following import is_duration, is_integer
 from tsds_stream.loader.reading import LoaderError
@@ -89,9 +90,8 @@ class Workers:
         )
 
     def __iter__(self) -> Iterator[Any]:
-        running = self._torch._iterator
-        if running is not None and not all(worker.is_alive() for worker in running._workers):
-            self.end()  # those that are left would be waited for in vain
+        if _bereaved(self._torch._iterator):
+            self.end()  # or those that are gone would be waited for
         try:
             return _Answers(iter(self._torch), self._timeout)
         except BaseException as error:
@@ -104,8 +104,32 @@ class Workers:
     def end(self) -> None:
         """End the workers; iterating again starts new ones."""
         running, self._torch._iterator = self._torch._iterator, None
-        if running is not None:
+        if _bereaved(running):
+            _kill(running)
+        elif running is not None:
             running._shutdown_workers()  # dropping it is not enough: the traceback of an error may hold it
+
+
+def _bereaved(running: Any) -> bool:
+    """Whether a worker of torch's iterator has died."""
+    return running is not None and not all(worker.is_alive() for worker in running._workers)
+
+
+def _kill(running: Any) -> None:
+    """End the workers of which one has died. It may have held a lock, for which torch waits when it ends them."""
+    running._shutdown = True
+    if running._worker_pids_set:  # or the end of a worker is raised as an error
+        running._worker_pids_set = False
+        signal_handling._remove_worker_pids(id(running))
+    if hasattr(running, "_pin_memory_thread"):
+        running._pin_memory_thread_done_event.set()
+    for worker in running._workers:
+        worker.kill()
+    for queue in running._index_queues:
+        queue.cancel_join_thread()
+        queue.close()
+    for worker in running._workers:
+        worker.join(timeout=5.0)
 
 
 class _Answers:
